@@ -1,0 +1,1 @@
+"""The machinery of "Dropout, answered": read questions, compare outputs, keep evidence, feed the site."""

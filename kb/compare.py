@@ -1,0 +1,97 @@
+"""Compare printed output with expected output, number by number.
+
+The rule: text is equal; integers are equal; a float may differ by one unit in its last printed digit;
+both sides print the same count of numbers, with the same number of decimals.
+"""
+
+import re
+from decimal import Decimal
+
+# a number that is not part of a word (`dense_1`, `float32`) or of a version (`3.15.1`)
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w|\.\d)")
+# identifiers inside an SVG figure; matplotlib derives them from what it draws
+SVG_ID = re.compile(r'\bid="[^"]*"|url\(#[^)]*\)|href="#[^"]*"|<metadata>.*?</metadata>', re.DOTALL)
+SVG_TOLERANCE = 1.5  # points on the page: about the width of a plotted line
+PIXEL_TOLERANCE = 0.01  # share of pixels that may differ visibly between two PNG figures
+
+
+def difference(expected: str, printed: str) -> str | None:
+    """Return None if `printed` matches `expected` under the rule, or one clause that says where it does not."""
+    return _by_line(expected, printed, _number_problem)
+
+
+def svg_difference(expected: str, drawn: str) -> str | None:
+    """Compare two SVG figures by what they plot: same elements, every coordinate within SVG_TOLERANCE points."""
+
+    def far(a: str, b: str) -> str | None:
+        moved = abs(float(a) - float(b))
+        return f"a coordinate moved by {moved:.1f} points" if moved > SVG_TOLERANCE else None
+
+    return _by_line(SVG_ID.sub("", expected), SVG_ID.sub("", drawn), far)
+
+
+def png_difference(expected: bytes, drawn: bytes) -> str | None:
+    """Compare two PNG figures: same size, at most PIXEL_TOLERANCE of the pixels visibly different."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    a, b = (np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"), dtype=int) for data in (expected, drawn))
+    if a.shape != b.shape:
+        return f"the figure is {b.shape[1]}×{b.shape[0]} pixels, not {a.shape[1]}×{a.shape[0]}"
+    share = float((abs(a - b).max(axis=-1) > 32).mean())
+    return f"{share:.1%} of the figure's pixels differ" if share > PIXEL_TOLERANCE else None
+
+
+def _by_line(expected: str, printed: str, number_problem) -> str | None:
+    wanted, got = expected.rstrip().splitlines(), printed.rstrip().splitlines()
+    for i, (a, b) in enumerate(zip(wanted, got, strict=False), start=1):
+        problem = _line_problem(a.rstrip(), b.rstrip(), number_problem)
+        if problem:
+            return f"line {i}: {problem}"
+    if len(wanted) != len(got):
+        extra = (got + wanted)[min(len(wanted), len(got))] if len(got) > len(wanted) else wanted[len(got)]
+        return f"{len(got)} lines instead of {len(wanted)}, first at “{_short(extra)}”"
+    return None
+
+
+def _line_problem(expected: str, printed: str, number_problem) -> str | None:
+    if expected == printed:
+        return None
+    a, b = NUMBER.findall(expected), NUMBER.findall(printed)
+    if len(a) != len(b) or _text(expected) != _text(printed):
+        return f"expected “{_short(expected)}”, printed “{_short(printed)}”"
+    for x, y in zip(a, b, strict=True):
+        problem = number_problem(x, y)
+        if problem:
+            return problem
+    return None
+
+
+def _text(line: str) -> str:
+    # columns may shift by a sign, so runs of blanks count as one
+    return re.sub(r"\s+", " ", NUMBER.sub("0", line))
+
+
+def _number_problem(expected: str, printed: str) -> str | None:
+    a, b = Decimal(expected), Decimal(printed)
+    is_float = any(c in expected for c in ".eE")
+    if is_float != any(c in printed for c in ".eE"):
+        return f"expected {expected}, printed {printed}: one is an integer"
+    if not is_float:
+        return None if a == b else f"expected {expected}, printed {printed}: integers may not differ"
+    if _decimals(expected) != _decimals(printed):
+        return f"expected {expected}, printed {printed}: not the same number of decimals"
+    unit = Decimal(1).scaleb(max(a.as_tuple().exponent, b.as_tuple().exponent))
+    return None if abs(a - b) <= unit else f"expected {expected}, printed {printed}: more than one unit apart"
+
+
+def _decimals(number: str) -> int:
+    mantissa = re.split("[eE]", number)[0]
+    return len(mantissa.partition(".")[2])
+
+
+def _short(text: str, width: int = 100) -> str:
+    text = text.strip()
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,337 @@
+"""The pytest plugin: claims, snippets and notebooks as tests, and the record of what they measured.
+
+`--question SLUG` runs one question; `--record` writes the evidence; `--update` rewrites the `#>` lines and the stored
+outputs (and verifies nothing); `--runner gpu` insists on a GPU.
+"""
+
+import datetime
+import importlib.metadata
+import math
+import os
+import platform
+import runpy
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from kb import evidence
+from kb.evidence import SIGMAS, Value
+from kb.question import Problem, claims, owner, slug_of, slugs
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("dropout, answered")
+    group.addoption("--question", metavar="SLUG", help="only this question")
+    group.addoption("--record", action="store_true", help="write what was measured to evidence/")
+    group.addoption("--update", action="store_true", help="rewrite the expected output of snippets and notebooks")
+    group.addoption("--runner", choices=("cpu", "gpu"), default="cpu", help="gpu fails where no GPU is visible")
+
+
+def pytest_configure(config):
+    config.kb_root = Path(config.rootpath)
+    config.kb_ran = {}  # slug → test → (outcome, seconds, values)
+    config.kb_failed = set()  # slugs with a failure
+    config.kb_programs = {}  # snippet → what it prints as a program of its own, in time
+
+
+def pytest_sessionstart(session):
+    if session.config.getoption("--runner") == "gpu" and not _gpu():
+        backend = os.environ["KERAS_BACKEND"]
+        pytest.exit(f"RUNNER=gpu: {backend} sees no GPU on this machine, so nothing was run.", 3)
+
+
+def _gpu() -> str | None:
+    """The name of the GPU that the backend uses, or None."""
+    backend = os.environ["KERAS_BACKEND"]
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else None
+    if backend == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind if jax.default_backend() == "gpu" else None
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+
+
+# ------------------------------------------------------------------------------------------- collection
+
+
+def pytest_collect_file(file_path, parent):
+    root = parent.config.kb_root
+    if file_path.suffix == ".py" and file_path.parent == root / "snippets":
+        return SnippetFile.from_parent(parent, path=file_path)
+    if file_path.suffix == ".ipynb" and file_path.parent == root / "notebooks":
+        return NotebookFile.from_parent(parent, path=file_path)
+    return None
+
+
+def pytest_collection_modifyitems(config, items):
+    root, wanted = config.kb_root, config.getoption("--question")
+    known = slugs(root)
+    if wanted and wanted not in known:
+        raise pytest.UsageError(f"there is no question `{wanted}`: there are {', '.join(known)}.")
+    for item in items:
+        item.kb_slug = _slug(item.path, root, known)
+    asked = [item for item in items if not wanted or item.kb_slug == wanted]
+    if config.getoption("--update"):
+        asked = [item for item in asked if isinstance(item, SnippetItem | NotebookItem)]
+    elif config.getoption("--record"):
+        asked = [item for item in asked if item.kb_slug]
+    config.hook.pytest_deselected(items=[item for item in items if item not in asked])
+    # programs and claims first: what fails, fails early
+    items[:] = sorted(asked, key=lambda item: isinstance(item, NotebookItem))
+
+
+def _slug(path: Path, root: Path, known: list[str]) -> str | None:
+    if path.parent == root / "snippets":
+        return owner(path, known)
+    inside = path.parent in (root / "tests/questions", root / "notebooks")
+    return slug_of(path) if inside else None
+
+
+def pytest_collection_finish(session):
+    config = session.config
+    programs = [item.path for item in session.items if isinstance(item, SnippetItem)]
+    if programs and not config.option.collectonly and not config.getoption("--update"):
+        from kb import snippet
+
+        # beside the tests, on another core: a program spends most of its time importing
+        pool = ThreadPoolExecutor(max_workers=1)
+        config.kb_programs = {path: pool.submit(snippet.run_program, path) for path in programs}
+
+
+class SnippetFile(pytest.File):
+    """A program in `snippets/`."""
+
+    def collect(self):
+        yield SnippetItem.from_parent(self, name="program")
+
+
+class NotebookFile(pytest.File):
+    """A notebook in `notebooks/`."""
+
+    def collect(self):
+        yield NotebookItem.from_parent(self, name="notebook")
+
+
+class _Item(pytest.Item):
+    """A test whose failure is one sentence."""
+
+    def repr_failure(self, excinfo, style=None):
+        return str(excinfo.value) if isinstance(excinfo.value, Problem) else super().repr_failure(excinfo, style)
+
+    def reportinfo(self):
+        return self.path, None, f"{self.path.parent.name}/{self.path.name}"
+
+
+class SnippetItem(_Item):
+    """Run a snippet in this process, every line of it, and once more as a program of its own."""
+
+    def runtest(self):
+        from kb import snippet
+
+        name, source = f"snippets/{self.path.name}", self.path.read_text(encoding="utf-8")
+        printed, never_run = snippet.run_here(self.path)
+        if self.config.getoption("--update"):
+            self.path.write_text(snippet.with_output(source, printed), encoding="utf-8")
+            pytest.skip("rewritten, not verified")
+        snippet.check(name, source, "".join(text for _, text in printed))
+        if never_run:
+            raise Problem(f"{name}:{never_run[0]}: this line never runs when the program does.")
+        snippet.check(f"python {name}", source, self.config.kb_programs[self.path].result())
+
+
+class NotebookItem(_Item):
+    """Execute a notebook and compare its outputs with the stored ones."""
+
+    def runtest(self):
+        import nbformat
+
+        from kb import notebook
+
+        name = f"notebooks/{self.path.name}"
+        fresh = notebook.run(self.path, name)
+        if self.config.getoption("--update"):
+            notebook.save(fresh, self.path)
+            pytest.skip("rewritten, not verified")
+        notebook.check(nbformat.read(self.path, as_version=4), fresh, name)
+
+
+# ----------------------------------------------------------------------------------------------- claims
+
+
+@pytest.fixture
+def claim(request):
+    """Measures and records: see `Measure`."""
+    measure = Measure(request)
+    request.node.kb_measure = measure
+    yield measure
+    if not measure.values and not getattr(request.node, "kb_failed", False):
+        pytest.fail(f"{request.node.name} measured nothing: a claim calls claim.exact, close, sampled or trained.")
+
+
+@pytest.fixture
+def program(request):
+    """Runs a snippet by name, in this process, and returns its variables: `program("scope_wrong")["on"]`."""
+
+    def run(name: str) -> dict:
+        import keras
+
+        keras.utils.clear_session()
+        return runpy.run_path(str(request.config.kb_root / f"snippets/{name}.py"), run_name="__main__")
+
+    return run
+
+
+class Measure:
+    """What a claim measures. Each call checks one value, fails with one sentence, and keeps it for the record."""
+
+    def __init__(self, request):
+        self.values: dict[str, Value] = {}
+        self._where = f"{request.node.kb_slug}.{request.node.originalname}"
+        config, slug, test = request.config, request.node.kb_slug, request.node.originalname
+        old = {} if config.getoption("--record") else evidence.load(config.kb_root, runner_name(config))["claims"]
+        entry = old.get(slug, {}).get(test)
+        fresh = entry and not evidence.stale(config.kb_root, slug, entry)
+        self._recorded = {k: Value(**v) for k, v in entry["values"].items()} if fresh else {}
+
+    def exact(self, name: str, value, expected) -> None:
+        """Shapes, dtypes, counts, error messages: equal."""
+        value, expected = _plain(value), _plain(expected)
+        self._keep(name, Value("exact", value, expected), value == expected, f"{value!r} is not {expected!r}")
+
+    def close(self, name: str, value, expected, tolerance: float) -> None:
+        """A number that arithmetic decides: within `tolerance` of `expected`."""
+        value, expected = float(value), float(expected)
+        holds = abs(value - expected) <= tolerance
+        self._keep(name, Value("close", value, expected, tolerance), holds, f"{value} is not {expected} ± {tolerance}")
+
+    def sampled(self, name: str, value, expected, error: float, n: int) -> None:
+        """A number that chance decides: within 5 standard errors of `expected`; `error` is computed from `n` draws."""
+        value, expected, error = float(value), float(expected), float(error)
+        holds = abs(value - expected) <= SIGMAS * error
+        value_ = Value("sampled", value, expected, error=error, n=int(n))
+        self._keep(name, value_, holds, f"{value} is not {expected} ± {SIGMAS} × {error:.2g}")
+
+    def share(self, name: str, hits, probability: float) -> None:
+        """The share of true values among independent draws, each true with `probability`."""
+        n = hits.size
+        error = math.sqrt(probability * (1 - probability) / n)
+        self.sampled(name, hits.mean(), probability, error, n)
+
+    def trained(self, name: str, differences, above: float | None = None, below: float | None = None) -> None:
+        """The mean of paired differences: its 95 % interval lies `above` and `below` what the sentence says."""
+        from scipy import stats
+
+        interval = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+        low, high, mean = (float(x) for x in (interval.low, interval.high, sum(differences) / len(differences)))
+        if above is None and below is None:
+            raise ValueError("a trained claim says what its interval lies above or below")
+        holds = (above is None or low > above) and (below is None or high < below)
+        value = Value("trained", mean, low=low, high=high, n=len(differences))
+        self._keep(name, value, holds, f"[{low:.3f}, {high:.3f}] is not within ({above}, {below})")
+
+    def _keep(self, name: str, value: Value, holds: bool, why: str) -> None:
+        if name in self.values:
+            raise ValueError(f"{self._where} measures {name} twice")
+        self.values[name] = value
+        if not holds:
+            pytest.fail(f"{self._where}: {name}: {why}.", pytrace=False)
+        before = self._recorded.get(name)
+        if self._recorded and not (before and evidence.agree(before, value)):
+            recorded = before.value if before else "nothing"
+            pytest.fail(
+                f"{self._where}: {name}: measured {value.value}, recorded {recorded}: run `make record`.", pytrace=False
+            )
+
+
+def _plain(value):
+    """A value as JSON keeps it: NumPy's scalars and arrays, and tuples, become Python's own numbers and lists."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+# ----------------------------------------------------------------------------------------------- record
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    config, slug = item.config, getattr(item, "kb_slug", None)
+    if report.failed and slug:
+        item.kb_failed = True
+        config.kb_failed.add(slug)
+    measure = getattr(item, "kb_measure", None)
+    if measure and slug and report.when == "call":
+        # the cases of a parametrized claim are one claim
+        outcome, seconds, values = config.kb_ran.setdefault(slug, {}).get(item.originalname, ("passed", 0, {}))
+        outcome = report.outcome if outcome == "passed" else outcome
+        config.kb_ran[slug][item.originalname] = (outcome, seconds + report.duration, values | measure.values)
+    return report
+
+
+def pytest_sessionfinish(session, exitstatus):
+    config = session.config
+    for future in config.kb_programs.values():
+        future.cancel()
+    if not config.getoption("--record") or exitstatus not in (0, 1):
+        return
+    say = config.pluginmanager.get_plugin("terminalreporter")
+    day, entries = datetime.date.today().isoformat(), {}
+    root = config.kb_root
+    for slug, tests in config.kb_ran.items():
+        if slug in config.kb_failed:
+            say.write_line(f"\n{slug}: not recorded, because something of it failed.", red=True)
+            continue
+        sentences = {c.test: c.sentence for c in claims(root, slug)}
+        entries[slug] = {
+            test: evidence.entry(
+                root, slug, evidence.sentence(sentences[test], values), outcome, day, seconds, values
+            )
+            for test, (outcome, seconds, values) in tests.items()
+        }
+    whole = not config.getoption("--question") and not config.kb_failed
+    try:
+        evidence.write(root, runner_name(config), environment(config), entries, whole)
+    except Problem as problem:
+        pytest.exit(str(problem), 4)
+    say.write_line(f"\nrecorded in evidence/{runner_name(config)}.json: {', '.join(sorted(entries))}", green=True)
+
+
+def runner_name(config) -> str:
+    """The name of this run's record: `<device>-<backend>`."""
+    device = "cpu"
+    if config.getoption("--runner") == "gpu":
+        device = (_gpu() or "gpu").lower().replace(" ", "-")
+    return f"{device}-{os.environ['KERAS_BACKEND']}"
+
+
+def environment(config) -> dict[str, str]:
+    """Where this run takes place: device and versions, no host and no path."""
+    backend = os.environ["KERAS_BACKEND"]
+    packages = ("keras", backend, "numpy", "scikit-learn")
+    gpu = _gpu() if config.getoption("--runner") == "gpu" else None
+    return {
+        "device": gpu or f"{_processor()}, {os.cpu_count()} cores",
+        "system": f"{platform.system()} {platform.machine()}",
+        "backend": backend,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())

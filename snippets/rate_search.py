@@ -1,0 +1,43 @@
+"""Search the rates of two Dropout layers with Optuna; any number of machines can work on the same search.
+
+Usage: python rate_search.py [trials] [storage], the storage a file on a shared disk or a database's address.
+"""
+
+import sys
+
+import keras
+import optuna
+from fair_comparison import dense, digits, evaluate
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+DATA = digits(n_train=200, replicas=5, noise=0.3)  # five replicas for each trial, against the noise of one
+
+
+def loss(trial):
+    first, second = (trial.suggest_float(f"rate_{i}", 0.0, 0.8, step=0.1) for i in (1, 2))
+
+    def network():
+        hidden = [dense(5, 128, "relu"), dense(5, 64, "relu")]
+        return [hidden[0], keras.layers.Dropout(first), hidden[1], keras.layers.Dropout(second), dense(5, 10)]
+
+    return evaluate(network, DATA, epochs=30)[1].mean()
+
+
+def search(trials, storage, seed=None):
+    if "://" not in storage:
+        storage = JournalStorage(JournalFileBackend(storage))
+    sampler = optuna.samplers.TPESampler(seed=seed)  # machines that share a search need different seeds
+    study = optuna.create_study(study_name="rates", storage=storage, sampler=sampler, load_if_exists=True)
+    study.optimize(loss, n_trials=trials)
+    return study
+
+
+if __name__ == "__main__":
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    trials, storage = (sys.argv[1:] + ["4", "rate_search.log"][len(sys.argv) - 1 :])[:2]
+    study = search(int(trials), storage, seed=0 if len(sys.argv) == 1 else None)
+    print("trials in the study:", len(study.trials))
+    #> trials in the study: 4
+    print("best rates:", *(f"{rate:.1f}" for rate in study.best_params.values()))
+    #> best rates: 0.3 0.5
