@@ -4,6 +4,7 @@ PORT ?= 8000
 RUNNER ?= cpu
 BACKEND ?= tensorflow
 Q ?=
+JOBS ?= 2
 
 export NO_MKDOCS_2_WARNING := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
@@ -12,7 +13,10 @@ export TF_CPP_MIN_LOG_LEVEL := 2
 
 SITE := .venv/site/bin/python
 CHECK := .venv/check/bin/python
-TEST := .venv/test/bin/python
+ENV := $(if $(filter gpu,$(RUNNER)),gpu,test)
+TEST := .venv/$(ENV)/bin/python
+# those of tests/ that need the tests' own environment
+TESTS := snippets notebooks tests/questions tests/test_download.py tests/authoring/test_running.py
 PYTEST := $(TEST) -m pytest $(if $(Q),--question $(Q))
 
 .DEFAULT_GOAL := help
@@ -29,19 +33,20 @@ serve: .venv/site/.ready ## build the site and serve it at http://127.0.0.1:8000
 site: .venv/site/.ready ## build the site into site/
 	@$(SITE) -m mkdocs --quiet build --clean && echo "built: site/index.html"
 
-test: check .venv/test/.ready ## install the rest and verify everything (RUNNER=gpu on a GPU)
-	@echo "verifying snippets, claims and notebooks (some minutes) …"
-	@$(PYTEST) --runner $(RUNNER) -m "not static"
+test: check .venv/$(ENV)/.ready ## install the rest and verify everything (RUNNER=gpu on a GPU)
+	@$(CHECK) -m pytest -q -o addopts= -o timeout= -rs tests/browser
+	@echo "verifying programs, claims and notebooks (some minutes) …"
+	@$(PYTEST) --runner $(RUNNER) -n $(JOBS) --dist loadfile $(TESTS)
 
 check: .venv/check/.ready ## all that needs no TensorFlow: lint, prose, links, evidence, pages (seconds)
 	@$(CHECK) -m kb check
 
-verify: .venv/test/.ready ## verify one question: make verify Q=scope
+verify: .venv/$(ENV)/.ready ## verify one question: make verify Q=scope
 	@$(if $(Q),,echo "which question? make verify Q=scope" && exit 2)
 	@$(PYTEST) --runner $(RUNNER) snippets tests/questions notebooks
 
-record: .venv/test/.ready ## run and write the evidence, of one question with Q=scope
-	@$(PYTEST) --runner $(RUNNER) --record snippets tests/questions notebooks
+record: .venv/$(ENV)/.ready ## run and write the evidence (Q=scope: of one question, STUDY=conv-layers: of its long experiments)
+	@$(PYTEST) --runner $(RUNNER) $(if $(Q)$(STUDY),,-n $(JOBS) --dist loadfile) $(if $(STUDY),--study $(STUDY)) --record snippets tests/questions notebooks
 
 update: .venv/test/.ready ## rewrite expected outputs of snippets and notebooks, of one question with Q=scope
 	@$(PYTEST) --update snippets notebooks
@@ -58,7 +63,7 @@ bench: .venv/test/.ready .venv/check/.ready .venv/site/.ready ## measure, and wr
 
 lock: ## make the lock files anew from requirements/*.in
 	@$(call install,lock,uv==0.13.9)
-	@for name in site check test notebook; do \
+	@for name in site check test gpu notebook; do \
 	  .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	    --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    requirements/$$name.in -o requirements/$$name.txt && echo "requirements/$$name.txt"; done

@@ -7,10 +7,11 @@ both sides print the same count of numbers, with the same number of decimals.
 import re
 from decimal import Decimal
 
-# a number that is not part of a word (`dense_1`, `float32`) or of a version (`3.15.1`)
-NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w|\.\d)")
+# a number that is not part of a word (`dense_1`, `float32`), of a version (`3.15.1`) or of a colour (`#123456`)
+NUMBER = re.compile(r"(?<![\w.#])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w|\.\d)")
 # identifiers inside an SVG figure; matplotlib derives them from what it draws
-SVG_ID = re.compile(r'\bid="[^"]*"|url\(#[^)]*\)|href="#[^"]*"|<metadata>.*?</metadata>', re.DOTALL)
+SVG_ID = re.compile(r'\bid="[^"]*"|url\(#[^)]*\)|href="#[^"]*"|\s*<metadata>.*?</metadata>', re.DOTALL)
+SVG_LABEL = re.compile(r"(<text\b[^>]*>)([^<]*)")
 SVG_TOLERANCE = 1.5  # points on the page: about the width of a plotted line
 PIXEL_TOLERANCE = 0.01  # share of pixels that may differ visibly between two PNG figures
 
@@ -21,13 +22,19 @@ def difference(expected: str, printed: str) -> str | None:
 
 
 def svg_difference(expected: str, drawn: str) -> str | None:
-    """Compare two SVG figures by what they plot: same elements, every coordinate within SVG_TOLERANCE points."""
+    """Compare two SVG figures by what they plot: same elements, the same labels under the rule for printed output, and
+    every coordinate within SVG_TOLERANCE points.
+    """
 
     def far(a: str, b: str) -> str | None:
         moved = abs(float(a) - float(b))
         return f"a coordinate moved by {moved:.1f} points" if moved > SVG_TOLERANCE else None
 
-    return _by_line(SVG_ID.sub("", expected), SVG_ID.sub("", drawn), far)
+    labels = ["\n".join(m[2] for m in SVG_LABEL.finditer(svg)) for svg in (expected, drawn)]
+    problem = difference(*labels)
+    if problem:
+        return f"its labels differ, {problem}"
+    return _by_line(*(SVG_LABEL.sub(r"\1", SVG_ID.sub("", svg)) for svg in (expected, drawn)), far)
 
 
 def png_difference(expected: bytes, drawn: bytes) -> str | None:
@@ -37,7 +44,10 @@ def png_difference(expected: bytes, drawn: bytes) -> str | None:
     import numpy as np
     from PIL import Image
 
-    a, b = (np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"), dtype=int) for data in (expected, drawn))
+    try:
+        a, b = (np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"), dtype=int) for data in (expected, drawn))
+    except (OSError, ValueError):
+        return "it is not a picture"
     if a.shape != b.shape:
         return f"the figure is {b.shape[1]}×{b.shape[0]} pixels, not {a.shape[1]}×{a.shape[0]}"
     share = float((abs(a - b).max(axis=-1) > 32).mean())
@@ -83,7 +93,7 @@ def _number_problem(expected: str, printed: str) -> str | None:
         return None if a == b else f"expected {expected}, printed {printed}: integers may not differ"
     if _decimals(expected) != _decimals(printed):
         return f"expected {expected}, printed {printed}: not the same number of decimals"
-    unit = Decimal(1).scaleb(max(a.as_tuple().exponent, b.as_tuple().exponent))
+    unit = Decimal(1).scaleb(min(a.as_tuple().exponent, b.as_tuple().exponent))
     return None if abs(a - b) <= unit else f"expected {expected}, printed {printed}: more than one unit apart"
 
 

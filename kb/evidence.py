@@ -5,6 +5,8 @@ outcome, day, seconds, measured values, and the hash of every file that it rests
 itself, makes a hand-edited value show. `Value` is one measured number with what it was checked against.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import math
@@ -12,9 +14,10 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kb.question import MEASURED, Problem, claims, rests_on, slugs
+from kb.question import MEASURED, Problem, claims, clause, module, rests_on, rooms, slugs, unreadable
 
 DEFAULT = "cpu-tensorflow"
+ENTRY = ("sentence", "outcome", "date", "seconds", "values", "files", "seal")
 SIGMAS = 5  # a sampled value holds within so many standard errors
 
 
@@ -42,6 +45,8 @@ class Value:
     @property
     def interval(self) -> "Interval":
         """The value with its interval, one format for all three: `{gain.interval:+.1f}`."""
+        if self.low is None:
+            raise AttributeError("only a trained value has an interval")
         return Interval(self.value, self.low, self.high)
 
 
@@ -63,14 +68,23 @@ def record_path(root: Path, runner: str = DEFAULT) -> Path:
 
 
 def load(root: Path, runner: str = DEFAULT) -> dict:
-    """A runner's record, empty if it has none. Raises `Problem` if the file is not JSON."""
+    """A runner's record, empty if it has none. Raises `Problem` if the file is not a record."""
     path = record_path(root, runner)
     if not path.exists():
         return {"environment": {}, "claims": {}}
+    again = "delete the file and run `make record`"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
+        dict.items(record["environment"])
+        for tests in record["claims"].values():
+            for item in tests.values():
+                [item[key] for key in ENTRY]
+                [Value(**value) for value in item["values"].values()]
     except json.JSONDecodeError as error:
-        raise Problem(f"evidence/{runner}.json:{error.lineno}: the record is not valid JSON.") from None
+        raise Problem(f"evidence/{runner}.json:{error.lineno}: the record is not valid JSON: {again}.") from None
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise Problem(f"evidence/{runner}.json: this is not a record as a run writes it: {again}.") from None
+    return record
 
 
 def runners(root: Path) -> list[str]:
@@ -97,22 +111,30 @@ def fill(placeholder: str, measured: dict[str, dict[str, Value]]) -> str:
     if match["name"] not in measured.get(match["slug"], {}):
         raise Problem(f"there is no measured number `{match['slug']}.{match['name']}` in evidence/{DEFAULT}.json.")
     try:
-        return _minus(("{value" + match["rest"] + "}").format(value=measured[match["slug"]][match["name"]]))
+        text = ("{value" + match["rest"] + "}").format(value=measured[match["slug"]][match["name"]])
     except (AttributeError, TypeError, ValueError) as error:
-        raise Problem(f"`{placeholder}` cannot be shown: {error}.") from None
+        raise Problem(f"`{placeholder}` cannot be shown: {clause(error)}.") from None
+    if text == "None":
+        raise Problem(f"`{placeholder}` cannot be shown: the value has none.")
+    if re.search(r"\.\d{7}", text):
+        raise Problem(f"`{placeholder}` shows {text}: give it a format, such as `:.2f`.")
+    return _minus(text)
 
 
 def sentence(template: str, measured: dict[str, Value]) -> str:
     """A claim's sentence with its `{name:format}` filled in from its own values."""
     try:
         return _minus(template.format(**measured))
-    except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
-        raise Problem(f"the sentence “{template}” cannot be filled in: {error!r}.") from None
+    except (KeyError, IndexError):
+        raise Problem(f"the sentence “{template}” cannot be filled in: a name in it is not measured.") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise Problem(f"the sentence “{template}” cannot be filled in: {clause(error)}.") from None
 
 
-def hashes(root: Path, slug: str) -> dict[str, str]:
-    """The hash of every file that the claims of a question rest on."""
-    return {p.relative_to(root).as_posix(): _digest(p.read_bytes()) for p in rests_on(root, slug)}
+def hashes(root: Path, slug: str, study: bool = False) -> dict[str, str]:
+    """The hash of every file that the claims of a question rest on; a study, which takes minutes, on no notebook."""
+    files = [p for p in rests_on(root, slug) if not (study and p.suffix == ".ipynb")]
+    return {p.relative_to(root).as_posix(): _digest(p.read_bytes()) for p in files}
 
 
 def seal(entry: dict) -> str:
@@ -121,9 +143,9 @@ def seal(entry: dict) -> str:
     return _digest(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
 
 
-def stale(root: Path, slug: str, entry: dict) -> list[str]:
-    """The files that changed since the entry was recorded."""
-    now = hashes(root, slug)
+def stale(root: Path, slug: str, entry: dict, now: dict[str, str] | None = None) -> list[str]:
+    """The files that changed since the entry was recorded; `now` are their hashes today, if somebody has them."""
+    now = now or hashes(root, slug, entry.get("study", False))
     return sorted(name for name in now.keys() | entry["files"].keys() if now.get(name) != entry["files"].get(name))
 
 
@@ -131,35 +153,60 @@ def write(root: Path, runner: str, environment: dict, entries: dict[str, dict[st
     """Write the entries of a run, question by question.
 
     `whole` replaces the record; otherwise the questions that ran replace theirs, which only the environment that
-    recorded the others may do. Raises `Problem` if it is another one.
+    recorded the others may do. A study's entries stay until it is run again. Raises `Problem` if the environment is
+    another one.
     """
-    old = {"environment": {}, "claims": {}} if whole else load(root, runner)
-    before = {k: v for k, v in old["environment"].items() if k != "seal"}
-    if before and before != environment:
-        changed = [k for k in before.keys() | environment.keys() if before.get(k) != environment.get(k)]
-        raise Problem(
-            f"evidence/{runner}.json was recorded in another environment ({', '.join(sorted(changed))} differ): "
-            "record every question again with `make record`."
-        )
-    merged = {**old["claims"], **entries}
-    content = {
-        "environment": {**environment, "seal": seal(environment)},
-        "claims": {slug: merged[slug] for slug in sorted(merged)},
-    }
     path = record_path(root, runner)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with _alone(path):
+        old = load(root, runner)
+        before = {k: v for k, v in old["environment"].items() if k != "seal"}
+        if before and before != environment and not whole:
+            changed = [k for k in before.keys() | environment.keys() if before.get(k) != environment.get(k)]
+            raise Problem(
+                f"evidence/{runner}.json was recorded in another environment ({', '.join(sorted(changed))} differ): "
+                "record every question again with `make record`."
+            )
+        merged = {} if whole else dict(old["claims"])
+        for slug, tests in entries.items():
+            is_study = any(item.get("study") for item in tests.values())
+            kept = {t: item for t, item in old["claims"].get(slug, {}).items() if bool(item.get("study")) != is_study}
+            known = [c.test for c in claims(root, slug)]
+            merged[slug] = {test: (kept | tests)[test] for test in known if test in kept | tests}
+        content = {
+            "environment": {**environment, "seal": seal(environment)},
+            "claims": {slug: merged[slug] for slug in sorted(merged)},
+        }
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def entry(root: Path, slug: str, text: str, outcome: str, day: str, seconds: float, measured: dict[str, Value]) -> dict:
+@contextlib.contextmanager
+def _alone(path: Path):
+    """Two runs that end at once write one after the other."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def entry(
+    root: Path,
+    slug: str,
+    text: str,
+    outcome: str,
+    day: str,
+    seconds: float,
+    values: dict[str, Value],
+    study: bool = False,
+) -> dict:
     """One claim's entry, sealed."""
     made = {
         "sentence": text,
         "outcome": outcome,
         "date": day,
         "seconds": round(seconds, 1),
-        "values": {k: {f: x for f, x in asdict(v).items() if x is not None} for k, v in measured.items()},
-        "files": hashes(root, slug),
+        "values": {k: {f: x for f, x in asdict(v).items() if x is not None} for k, v in values.items()},
+        **({"study": True} if study else {}),
+        "files": hashes(root, slug, study),
     }
     return {**made, "seal": seal(json.loads(json.dumps(made)))}
 
@@ -180,46 +227,58 @@ def agree(a: Value, b: Value) -> bool:
 def problems(root: Path) -> list[str]:
     """What is wrong with the records: hand-edited anywhere, stale or incomplete in the default runner's."""
     found = []
-    for runner in runners(root) or [DEFAULT]:
+    if unreadable(root):
+        return found  # reported with the questions
+    if not record_path(root).exists():
+        found.append(f"evidence/{DEFAULT}.json: there is no record: run `make record`.")
+    for runner in runners(root):
         try:
             record = load(root, runner)
         except Problem as problem:
             found.append(str(problem))
             continue
-        found += _record_problems(root, runner, record)
+        edited = _edited(runner, record)
+        found += edited.values()
+        if runner == DEFAULT:  # the others may lag
+            for slug in sorted({*slugs(root), *record["claims"]} - edited.keys()):
+                found += [f"evidence/{runner}.json: {sentence}" for sentence in _lags(root, slug, record)]
     return found
 
 
-def _record_problems(root: Path, runner: str, record: dict) -> list[str]:
-    found, name = [], f"evidence/{runner}.json"
+def _edited(runner: str, record: dict) -> dict[str, str]:
+    """Question → one sentence, for what somebody other than a run wrote; the environment has no question."""
+    found, why = {}, "was edited by hand: only a run writes a record (`make record`)."
     if record["environment"].get("seal") != seal(record["environment"]):
-        found.append(f"{name}: the environment was edited by hand: only a run writes a record (`make record`).")
+        found[""] = f"evidence/{runner}.json: the environment {why}"
     for slug, tests in record["claims"].items():
-        for test, item in tests.items():
-            if item.get("seal") != seal(item):
-                found.append(f"{name}: {slug}.{test} was edited by hand: only a run writes a record (`make record`).")
-    for slug in slugs(root):
-        try:
-            now = {c.test: c for c in claims(root, slug)}
-        except Problem:
-            continue  # reported with the page
-        old = record["claims"].get(slug, {})
-        for test in old.keys() - now.keys():
-            found.append(f"{name}: {slug}.{test} is recorded, but there is no such claim: run `make record Q={slug}`.")
-        if runner != DEFAULT:
-            continue
-        for test in now:
-            if test not in old:
-                found.append(f"{name}: {slug}.{test} has no record: run `make record Q={slug}`.")
-            elif old[test]["outcome"] != "passed":
-                found.append(f"{name}: {slug}.{test} is recorded as {old[test]['outcome']}.")
-        changed = sorted({file for item in old.values() for file in stale(root, slug, item)})
-        if changed:
-            found.append(
-                f"{name}: the record of {slug} is stale: {', '.join(changed)} changed since; run `make record Q={slug}`."
-            )
-    for slug in record["claims"].keys() - set(slugs(root)):
-        found.append(f"{name}: {slug} is recorded, but there is no such question: run `make record`.")
+        wrong = [test for test, item in tests.items() if item["seal"] != seal(item)]
+        if wrong:
+            found[slug] = f"evidence/{runner}.json: {', '.join(f'{slug}.{test}' for test in wrong)} {why}"
+    return found
+
+
+def _lags(root: Path, slug: str, record: dict) -> list[str]:
+    """What the default record lacks of a question, or has too much."""
+    again, old = f"run `make record Q={slug}`.", record["claims"].get(slug, {})
+    if slug not in slugs(root):
+        proof = root / f"tests/questions/test_{module(slug)}.py"
+        return [] if proof.exists() else [f"{slug} is recorded, but there is no such question: run `make record`."]
+    try:
+        now = [c.test for c in claims(root, slug)]
+        today = hashes(root, slug)
+    except Problem:
+        return []  # reported with the question
+    if not all((root / path).exists() for path in rooms(slug)):
+        return []  # so is this
+    if not old:
+        return [f"there is no record of {slug}: {again}"]
+    study = {name: digest for name, digest in today.items() if not name.endswith(".ipynb")}
+    changed = sorted({f for i in old.values() for f in stale(root, slug, i, study if i.get("study") else today)})
+    if changed:
+        return [f"the record of {slug} is stale: {', '.join(changed)} changed since; {again}"]
+    found = [f"{slug}.{test} has no record: {again}" for test in now if test not in old]
+    found += [f"{slug}.{test} is recorded, but there is no such claim: {again}" for test in old if test not in now]
+    found += [f"{slug}.{t} is recorded as {i['outcome']}." for t, i in old.items() if i["outcome"] != "passed"]
     return found
 
 

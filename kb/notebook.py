@@ -16,9 +16,9 @@ from pytest_notebook.execution import execute_notebook
 from pytest_notebook.post_processors import coalesce_streams
 
 from kb import compare
-from kb.question import Problem
+from kb.question import Problem, clause
 
-TIMEOUT = 180  # seconds for a cell
+TIMEOUT = 300  # seconds for a cell
 
 
 class _Live(nbformat.NotebookNode):
@@ -30,7 +30,10 @@ class _Live(nbformat.NotebookNode):
 
 def run(path: Path, name: str, timeout: int = TIMEOUT) -> nbformat.NotebookNode:
     """Execute a notebook in its own folder. Raises `Problem` if a cell does not come to its end."""
-    notebook = _Live(nbformat.read(path, as_version=4))
+    try:
+        notebook = _Live(nbformat.read(path, as_version=4))
+    except Exception:  # of many kinds: not JSON, no cells, another format
+        raise Problem(f"{name}: this is not a notebook.") from None
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -50,9 +53,9 @@ def run(path: Path, name: str, timeout: int = TIMEOUT) -> nbformat.NotebookNode:
     for i, cell in enumerate(notebook.cells, start=1):
         for output in cell.get("outputs", []):
             if output.output_type == "error":
-                raise Problem(f"{name}: cell {i}: it raises {output.ename}: {output.evalue}")
+                raise Problem(f"{name}: cell {i}: it raises {output.ename}: {clause(output.evalue)}.")
     if result.exec_error:
-        raise Problem(f"{name}: {str(result.exec_error).splitlines()[-1]}")
+        raise Problem(f"{name}: it cannot be executed: {clause(result.exec_error)}.")
     notebook, _ = coalesce_streams(notebook, {})
     return notebook
 

@@ -11,6 +11,7 @@ import os
 import platform
 import runpy
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ import pytest
 from kb import evidence
 from kb.evidence import SIGMAS, Value
 from kb.question import Problem, claims, owner, slug_of, slugs
+
+_config: pytest.Config  # of this run: a report does not lead back to it
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -27,14 +30,19 @@ def pytest_addoption(parser):
     group = parser.getgroup("dropout, answered")
     group.addoption("--question", metavar="SLUG", help="only this question")
     group.addoption("--record", action="store_true", help="write what was measured to evidence/")
+    group.addoption("--study", metavar="SLUG", help="run the long experiments of one question in full")
     group.addoption("--update", action="store_true", help="rewrite the expected output of snippets and notebooks")
     group.addoption("--runner", choices=("cpu", "gpu"), default="cpu", help="gpu fails where no GPU is visible")
 
 
 def pytest_configure(config):
+    global _config
+    _config = config
     config.kb_root = Path(config.rootpath)
-    config.kb_ran = {}  # slug → test → (outcome, seconds, values)
+    config.addinivalue_line("markers", "study: a long experiment; in short form unless --study names its question")
+    config.kb_ran = {}  # slug → test → {outcome, seconds, values}
     config.kb_failed = set()  # slugs with a failure
+    config.kb_setup = {}  # test → seconds of its fixtures
     config.kb_programs = {}  # snippet → what it prints as a program of its own, in time
 
 
@@ -74,13 +82,17 @@ def pytest_collect_file(file_path, parent):
 
 
 def pytest_collection_modifyitems(config, items):
-    root, wanted = config.kb_root, config.getoption("--question")
+    root, study = config.kb_root, config.getoption("--study")
+    wanted = study or config.getoption("--question")
     known = slugs(root)
     if wanted and wanted not in known:
         raise pytest.UsageError(f"there is no question `{wanted}`: there are {', '.join(known)}.")
     for item in items:
         item.kb_slug = _slug(item.path, root, known)
+        item.user_properties.append(("question", item.kb_slug))  # travels with the report, from worker processes too
     asked = [item for item in items if not wanted or item.kb_slug == wanted]
+    if study:
+        asked = [item for item in asked if item.get_closest_marker("study")]
     if config.getoption("--update"):
         asked = [item for item in asked if isinstance(item, SnippetItem | NotebookItem)]
     elif config.getoption("--record"):
@@ -100,12 +112,16 @@ def _slug(path: Path, root: Path, known: list[str]) -> str | None:
 def pytest_collection_finish(session):
     config = session.config
     programs = [item.path for item in session.items if isinstance(item, SnippetItem)]
-    if programs and not config.option.collectonly and not config.getoption("--update"):
+    if programs and not config.option.collectonly and not config.getoption("--update") and not _is_worker(config):
         from kb import snippet
 
         # beside the tests, on another core: a program spends most of its time importing
         pool = ThreadPoolExecutor(max_workers=1)
         config.kb_programs = {path: pool.submit(snippet.run_program, path) for path in programs}
+
+
+def _is_worker(config) -> bool:
+    return hasattr(config, "workerinput")  # of pytest-xdist, which keeps both cores busy by itself
 
 
 class SnippetFile(pytest.File):
@@ -146,7 +162,8 @@ class SnippetItem(_Item):
         snippet.check(name, source, "".join(text for _, text in printed))
         if never_run:
             raise Problem(f"{name}:{never_run[0]}: this line never runs when the program does.")
-        snippet.check(f"python {name}", source, self.config.kb_programs[self.path].result())
+        program = self.config.kb_programs.get(self.path)
+        snippet.check(f"python {name}", source, program.result() if program else snippet.run_program(self.path))
 
 
 class NotebookItem(_Item):
@@ -191,6 +208,19 @@ def program(request):
     return run
 
 
+@dataclass(frozen=True)
+class Study:
+    """How long an experiment may be: `short` in an ordinary run, in full when it is recorded with --study."""
+
+    short: bool
+
+
+@pytest.fixture(scope="session")
+def study(pytestconfig):
+    """For tests marked `study`: `study.short` says which form to run. A short one only has to agree with the record."""
+    return Study(short=not pytestconfig.getoption("--study"))
+
+
 class Measure:
     """What a claim measures. Each call checks one value, fails with one sentence, and keeps it for the record."""
 
@@ -198,7 +228,9 @@ class Measure:
         self.values: dict[str, Value] = {}
         self._where = f"{request.node.kb_slug}.{request.node.originalname}"
         config, slug, test = request.config, request.node.kb_slug, request.node.originalname
-        old = {} if config.getoption("--record") else evidence.load(config.kb_root, runner_name(config))["claims"]
+        self.is_short = bool(request.node.get_closest_marker("study")) and not config.getoption("--study")
+        recording = config.getoption("--record") and not self.is_short
+        old = {} if recording else evidence.load(config.kb_root, runner_name(config))["claims"]
         entry = old.get(slug, {}).get(test)
         fresh = entry and not evidence.stale(config.kb_root, slug, entry)
         self._recorded = {k: Value(**v) for k, v in entry["values"].items()} if fresh else {}
@@ -243,7 +275,7 @@ class Measure:
         if name in self.values:
             raise ValueError(f"{self._where} measures {name} twice")
         self.values[name] = value
-        if not holds:
+        if not holds and not self.is_short:
             pytest.fail(f"{self._where}: {name}: {why}.", pytrace=False)
         before = self._recorded.get(name)
         if self._recorded and not (before and evidence.agree(before, value)):
@@ -268,28 +300,43 @@ def _plain(value):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
-    config, slug = item.config, getattr(item, "kb_slug", None)
-    if report.failed and slug:
-        item.kb_failed = True
-        config.kb_failed.add(slug)
     measure = getattr(item, "kb_measure", None)
-    if measure and slug and report.when == "call":
-        # the cases of a parametrized claim are one claim
-        outcome, seconds, values = config.kb_ran.setdefault(slug, {}).get(item.originalname, ("passed", 0, {}))
-        outcome = report.outcome if outcome == "passed" else outcome
-        config.kb_ran[slug][item.originalname] = (outcome, seconds + report.duration, values | measure.values)
+    if report.failed:
+        item.kb_failed = True
+    if measure and report.when == "call":
+        values = {name: asdict(value) for name, value in measure.values.items()}
+        if not measure.is_short:
+            report.user_properties.append(("claim", {"test": item.originalname, "values": values}))
     return report
 
 
+def pytest_runtest_logreport(report):
+    """Collect outcomes and values, in the process that writes the record."""
+    properties = dict(report.user_properties)
+    slug, claim, config = properties.get("question"), properties.get("claim"), _config
+    if slug and report.failed:
+        config.kb_failed.add(slug)
+    seconds = config.kb_setup.pop(report.nodeid, 0) + report.duration
+    if report.when == "setup":
+        config.kb_setup[report.nodeid] = seconds  # a claim's time includes the experiment that its fixture runs
+    if claim and report.when == "call":
+        # the cases of a parametrized claim are one claim
+        entry = config.kb_ran.setdefault(slug, {}).setdefault(
+            claim["test"], {"outcome": "passed", "seconds": 0.0, "values": {}}
+        )
+        entry["outcome"] = report.outcome if entry["outcome"] == "passed" else entry["outcome"]
+        entry["seconds"] += seconds
+        entry["values"] |= {name: Value(**fields) for name, fields in claim["values"].items()}
+
+
 def pytest_sessionfinish(session, exitstatus):
-    config = session.config
-    for future in config.kb_programs.values():
-        future.cancel()
-    if not config.getoption("--record") or exitstatus not in (0, 1):
+    config, root = session.config, session.config.kb_root
+    for program in config.kb_programs.values():
+        program.cancel()
+    if not config.getoption("--record") or exitstatus not in (0, 1) or _is_worker(config):
         return
     say = config.pluginmanager.get_plugin("terminalreporter")
-    day, entries = datetime.date.today().isoformat(), {}
-    root = config.kb_root
+    day, entries, study = datetime.date.today().isoformat(), {}, bool(config.getoption("--study"))
     for slug, tests in config.kb_ran.items():
         if slug in config.kb_failed:
             say.write_line(f"\n{slug}: not recorded, because something of it failed.", red=True)
@@ -297,11 +344,11 @@ def pytest_sessionfinish(session, exitstatus):
         sentences = {c.test: c.sentence for c in claims(root, slug)}
         entries[slug] = {
             test: evidence.entry(
-                root, slug, evidence.sentence(sentences[test], values), outcome, day, seconds, values
+                root, slug, evidence.sentence(sentences[test], run["values"]), day=day, study=study, **run
             )
-            for test, (outcome, seconds, values) in tests.items()
+            for test, run in tests.items()
         }
-    whole = not config.getoption("--question") and not config.kb_failed
+    whole = not study and not config.getoption("--question") and not config.kb_failed
     try:
         evidence.write(root, runner_name(config), environment(config), entries, whole)
     except Problem as problem:

@@ -35,7 +35,7 @@ class State:
         self.questions = {slug: rooms.read(root / f"docs/questions/{slug}.md") for slug in rooms.slugs(root)}
         self.claims = {slug: rooms.claims(root, slug) for slug in self.questions}
         self.records = {runner: evidence.load(root, runner) for runner in evidence.runners(root)}
-        self.hashes = {slug: evidence.hashes(root, slug) for slug in self.questions}
+        self.hashes = {(s, study): evidence.hashes(root, s, study) for s in self.questions for study in (False, True)}
         self.values = evidence.values(root)
         self.papers = {p.key: p for p in parse_file(root / "docs/references.bib").entries.values()}
         self.notebooks = sorted(p.stem for p in (root / "notebooks").glob("*.ipynb"))
@@ -163,9 +163,9 @@ def _how_we_know(slug: str) -> str:
                 "failed": f"Does not hold on {_runner(runner)}, {found.get('date')}",
                 "none": f"Not verified yet on {_runner(runner)}",
             }[kind]
-            lines.append(f'<span class="mark {kind}">{words}</span>')
-        anchor = f"../proofs/{slug}.md#__codelineno-0-{claim.line}"
-        lines += ["", f"[Test]({anchor}){{ .test }}", "", _measured_table(item), "</div>", ""]
+            anchor = f"../proofs/{slug}.md#__codelineno-0-{claim.line}"
+            lines.append(f'<span class="mark {kind}">{words}</span> · [the test]({anchor}){{ .test }}\n')
+        lines += [_measured_table(item), "</div>", ""]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
@@ -177,7 +177,7 @@ def _status(runner: str, slug: str, test: str) -> tuple[str, dict]:
         return "none", {}
     if item["outcome"] != "passed":
         return "failed", item
-    return ("verified" if item["files"] == state.hashes[slug] else "stale"), item
+    return ("verified" if item["files"] == state.hashes[slug, item.get("study", False)] else "stale"), item
 
 
 def _runner(name: str) -> str:
@@ -258,7 +258,7 @@ def _placeholder(text: str, slug: str, up: str) -> str:
             raise Problem(f"there is no claim `{where}.{proof['test']}`.")
         page = "" if where == slug else f"{up}questions/{where}.md"
         kind, _ = _status(evidence.DEFAULT, where, proof["test"])
-        return f"[{'refuted' if kind == 'verified' else 'see'} by test]({page}#{proof['test']}){{ .proof }}"
+        return f"[{'proven by a test' if kind == 'verified' else 'see the test'}]({page}#{proof['test']}){{ .proof }}"
     return evidence.fill(text, state.values)
 
 
@@ -290,7 +290,12 @@ def _verified_table() -> str:
         for claim in state.claims[slug]:
             marks = [_status(r, slug, claim.test) for r in runners]
             text = next((item["sentence"] for _, item in marks if item), claim.sentence)
-            words = {"verified": "verified", "stale": "before the last change", "failed": "does not hold", "none": "not run"}
+            words = {
+                "verified": "verified",
+                "stale": "before the last change",
+                "failed": "does not hold",
+                "none": "not run",
+            }
             cells = [f'<span class="mark {k}">{words[k]}</span> {item.get("date", "")}' for k, item in marks]
             rows.append(f"| [{text}](questions/{slug}.md#{claim.test}) | {' | '.join(cells)} |")
         parts.append("\n".join(rows))
@@ -325,9 +330,11 @@ def _notebook_page(slug: str, config) -> str:
     title = next(i for i, part in enumerate(parts) if part.startswith("# "))
     head = (
         f"[The answer](../questions/{slug}.md) · "
-        f'<a href="{slug}.ipynb" download>Download the notebook</a>, which runs by itself: it brings its programs along.'
+        f'<a href="{slug}.ipynb" download>Download the notebook</a>, which brings its programs along.'
     )
-    parts[title] = parts[title].replace("\n", f"\n\n{head}\n\n", 1) if "\n" in parts[title] else f"{parts[title]}\n\n{head}"
+    parts[title] = (
+        parts[title].replace("\n", f"\n\n{head}\n\n", 1) if "\n" in parts[title] else f"{parts[title]}\n\n{head}"
+    )
     return "\n\n".join(parts) + "\n"
 
 
@@ -337,7 +344,9 @@ def _figure_markdown(number: int, data: dict, alt: str, slug: str) -> str:
     alt = alt.replace("]", r"\]")
     if "image/svg+xml" in data:
         svg = "".join(data["image/svg+xml"])
-        width, height = (round(float(re.search(rf'\b{side}="([\d.]+)pt"', svg)[1]) * 4 / 3) for side in ("width", "height"))
+        width, height = (
+            round(float(re.search(rf'\b{side}="([\d.]+)pt"', svg)[1]) * 4 / 3) for side in ("width", "height")
+        )
         size = f"width={width} height={height} loading=lazy"
         return "\n".join(
             f"![{alt}](figure-{number}-{scheme}.svg#only-{scheme}){{ {size} }}" for scheme in ("light", "dark")

@@ -10,10 +10,11 @@ import tempfile
 from pathlib import Path
 
 from kb.compare import difference
-from kb.question import Problem
+from kb.question import Problem, clause
 
 TIMEOUT = 300  # seconds for a program
 _offline = False
+_reached: list[str] = []  # hosts that the running program asked for
 
 
 def expected_output(source: str) -> tuple[list[int], list[str]]:
@@ -57,11 +58,16 @@ def run_here(path: Path) -> tuple[list[tuple[int, str]], list[int]]:
     Raises `Problem` if it fails or reaches for the network.
     """
     import coverage
-    import keras
 
-    keras.utils.clear_session()  # automatic names such as `dense_1` count from the start
+    name = f"snippets/{path.name}"
+    if "import keras" in path.read_text(encoding="utf-8"):
+        import keras
+
+        keras.utils.clear_session()  # automatic names such as `dense_1` count from the start
     out, argv = _Printed(str(path)), sys.argv
+    _reached.clear()
     cov = coverage.Coverage(data_file=None, include=[str(path)], config_file=False)
+    cov.clear_exclude()  # a comment does not spare a line
     cov.start()
     try:
         with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty), _no_network():
@@ -69,15 +75,21 @@ def run_here(path: Path) -> tuple[list[tuple[int, str]], list[int]]:
             sys.argv = [str(path)]
             with contextlib.redirect_stdout(out):
                 runpy.run_path(str(path), run_name="__main__")
-    except NetworkUse:
-        raise Problem(f"snippets/{path.name}: the program needs the network: a snippet runs without.") from None
+    except NetworkUse as error:
+        raise Problem(f"{name}:{_line_of(error, path)}: {NO_NETWORK}") from None
+    except SystemExit as error:
+        raise Problem(f"{name}:{_line_of(error, path)}: the program ends itself: a snippet runs to its end.") from None
+    except SyntaxError as error:
+        raise Problem(f"{name}:{error.lineno}: this is not valid Python: {error.msg}.") from None
     except Exception as error:
-        line = _line_of(error, path)
-        raise Problem(f"snippets/{path.name}:{line}: the program fails: {type(error).__name__}: {error}") from error
+        why = f"{type(error).__name__}: {clause(error)}"
+        raise Problem(f"{name}:{_line_of(error, path)}: the program fails: {why}.") from error
     finally:
         cov.stop()
         sys.argv = argv
         sys.path.remove(str(path.parent))
+    if _reached:  # and the program caught what stopped it
+        raise Problem(f"{name}: {NO_NETWORK}")
     return out.printed, cov.analysis2(str(path))[3]
 
 
@@ -91,9 +103,12 @@ def run_program(path: Path) -> str:
         except subprocess.TimeoutExpired:
             raise Problem(f"snippets/{path.name}: the program did not end within {TIMEOUT} seconds.") from None
     if run.returncode:
-        last = run.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise Problem(f"snippets/{path.name}: as a program of its own it fails: {last[0]}")
+        last = run.stderr.strip().splitlines()[-1:]
+        raise Problem(f"snippets/{path.name}: as a program of its own it fails: {clause(*last or ['no message'])}.")
     return run.stdout
+
+
+NO_NETWORK = "the program needs the network: a snippet runs without."
 
 
 class NetworkUse(BaseException):
@@ -118,11 +133,20 @@ class _Printed(io.StringIO):
         return len(text)
 
 
+NETWORK = {  # Python's own audit events, and which argument names the host
+    "socket.getaddrinfo": 0,
+    "socket.gethostbyname": 0,
+    "socket.connect": 1,
+    "socket.sendto": 1,
+}
+
+
 def _guard(event: str, args: tuple) -> None:
-    if _offline and event in ("socket.getaddrinfo", "socket.connect"):
-        host = args[0] if event == "socket.getaddrinfo" else args[1]
+    if _offline and event in NETWORK:
+        host = args[NETWORK[event]]
         host = host[0] if isinstance(host, tuple) else host
         if host not in ("localhost", "127.0.0.1", "::1", None) and not str(host).startswith("/"):
+            _reached.append(str(host))
             raise NetworkUse(host)
 
 

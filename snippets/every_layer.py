@@ -5,7 +5,7 @@ import numpy as np
 
 
 def add_dropout(model, rate):
-    """A copy of a Sequential or Functional `model` with Dropout(rate) after each hidden Dense layer."""
+    """A copy of a Sequential or Functional model, with Dropout after each hidden Dense layer."""
     outputs = {tensor._keras_history.operation.name for tensor in model.outputs}
 
     def call(layer, *args, **kwargs):

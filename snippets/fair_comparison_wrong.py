@@ -1,6 +1,7 @@
-"""The mistake: one run of each model, and the better one wins. The next run may say the opposite."""
+"""The mistake: one run of each model decides. The next two runs may say the opposite."""
 
 import keras
+
 from fair_comparison import dense, digits, evaluate
 
 

@@ -1,4 +1,4 @@
-"""The mistake: Dropout in front of an Embedding. It does not hide words, it turns them into other words."""
+"""The mistake: Dropout in front of an Embedding turns words into other words."""
 
 import keras
 import numpy as np

@@ -1,17 +1,19 @@
-"""Search the rates of two Dropout layers with Optuna; any number of machines can work on the same search.
+"""Search two dropout rates with Optuna, on one machine or on many at once.
 
-Usage: python rate_search.py [trials] [storage], the storage a file on a shared disk or a database's address.
+Usage: python rate_search.py [trials] [storage]
+The storage is a file on a disk that all machines share, or a database's address.
 """
 
 import sys
 
 import keras
 import optuna
-from fair_comparison import dense, digits, evaluate
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-DATA = digits(n_train=200, replicas=5, noise=0.3)  # five replicas for each trial, against the noise of one
+from fair_comparison import dense, digits, evaluate
+
+DATA = digits(n_train=200, replicas=5, noise=0.3)  # five replicas for each trial
 
 
 def loss(trial):
@@ -19,7 +21,8 @@ def loss(trial):
 
     def network():
         hidden = [dense(5, 128, "relu"), dense(5, 64, "relu")]
-        return [hidden[0], keras.layers.Dropout(first), hidden[1], keras.layers.Dropout(second), dense(5, 10)]
+        drop = [keras.layers.Dropout(first), keras.layers.Dropout(second)]
+        return [hidden[0], drop[0], hidden[1], drop[1], dense(5, 10)]
 
     return evaluate(network, DATA, epochs=30)[1].mean()
 
@@ -27,8 +30,10 @@ def loss(trial):
 def search(trials, storage, seed=None):
     if "://" not in storage:
         storage = JournalStorage(JournalFileBackend(storage))
-    sampler = optuna.samplers.TPESampler(seed=seed)  # machines that share a search need different seeds
-    study = optuna.create_study(study_name="rates", storage=storage, sampler=sampler, load_if_exists=True)
+    sampler = optuna.samplers.TPESampler(seed=seed)  # machines that share need different seeds
+    study = optuna.create_study(
+        study_name="rates", storage=storage, sampler=sampler, load_if_exists=True
+    )
     study.optimize(loss, n_trials=trials)
     return study
 

@@ -26,7 +26,8 @@ if __name__ == "__main__":
     on = [keras.ops.convert_to_numpy(out) for out in probe(images, training=True)]
 
     for layer, a, b in zip(model.layers, off, on, strict=True):
-        print(f"{layer.name:10} changed: {str(not np.array_equal(a, b)):6} parameters: {layer.count_params()}")
+        changed = str(not np.array_equal(a, b))
+        print(f"{layer.name:10} changed: {changed:6} parameters: {layer.count_params()}")
         #> flatten    changed: False  parameters: 0
         #> dense_128  changed: False  parameters: 100480
         #> dropout    changed: True   parameters: 0

@@ -1,4 +1,4 @@
-"""The mistake: one Dropout in front of the output layer, in the belief that it covers the whole network."""
+"""The mistake: one Dropout in front of the output, meant for the whole network."""
 
 import keras
 import numpy as np

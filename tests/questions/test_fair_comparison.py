@@ -16,19 +16,21 @@ def network(replicas, rate=0.0):
 def test_replicas_do_not_touch_each_other(claim):
     """Replicas that train together do not touch each other: new labels for one leave the accuracy and the loss of the
     others exactly as they were."""
-    x_train, x_test, y_train, y_test = digits(100, 5)
+    x_train, y_train, x_test, y_test = digits(100, 5)
     other = y_train.copy()
     other[:, 0] = np.random.default_rng(1).permutation(other[:, 0])
-    results = [evaluate(lambda: network(5, 0.5), (x_train, x_test, y, y_test), epochs=20) for y in (y_train, other)]
+    results = [evaluate(lambda: network(5, 0.5), (x_train, y, x_test, y_test), epochs=20) for y in (y_train, other)]
     (accuracy, loss), (accuracy_, loss_) = results
-    claim.exact("others_unchanged", np.array_equal(accuracy[1:], accuracy_[1:]) and np.array_equal(loss[1:], loss_[1:]), True)
+    claim.exact(
+        "others_unchanged", np.array_equal(accuracy[1:], accuracy_[1:]) and np.array_equal(loss[1:], loss_[1:]), True
+    )
     claim.exact("the_one_changed", bool(loss[0] != loss_[0]), True)
 
 
 def test_a_replica_computes_what_a_plain_network_computes(claim):
     """A replica trains as the same network would alone: from the same weights, after ten steps of gradient descent,
     their kernels differ by less than 0.00001."""
-    x_train, _, y_train, _ = digits(64, 3)
+    x_train, y_train, *_ = digits(64, 3)
     keras.utils.set_random_seed(0)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     together = keras.Sequential([keras.Input((3, 64)), dense(3, 16, "relu"), dense(3, 10)])

@@ -67,7 +67,7 @@ def test_a_rate_of_point_one_is_not_shown_to_help(claim, clean):
 
 
 def test_a_rate_of_one_half_hurts_much(claim, clean):
-    """On the same digits, a rate of 0.5 on the input costs {rate_5.interval:+.2f} percentage points."""
+    """On the same digits, a rate of 0.5 on the input changes accuracy by {rate_5.interval:+.2f} percentage points."""
     claim.trained("rate_5", clean[0.5] - clean[0], below=-1)
 
 

@@ -107,7 +107,9 @@ def test_a_rate_outside_zero_to_one_is_an_error(claim, wrong):
     """In Keras 3 a rate outside 0 to 1 is a `ValueError`: “{message_20}”"""
     with pytest.raises(ValueError) as error:
         keras.layers.Dropout(wrong)
-    expected = f"Invalid value received for argument `rate`. Expected a float value between 0 and 1. Received: rate={wrong}"
+    expected = (
+        f"Invalid value received for argument `rate`. Expected a float value between 0 and 1. Received: rate={wrong}"
+    )
     claim.exact(f"message_{wrong}", str(error.value), expected)
 
 
@@ -121,8 +123,8 @@ def test_two_in_a_row_act_as_one(claim):
 
 
 def test_point_eight_in_both_layers_is_harmful_on_few_examples(claim, clean):
-    """On 200 clean digits, 0.8 behind both hidden layers costs {clean_8.interval:+.1f} percentage points, where 0.2
-    changes {clean_2.interval:+.2f}, over {clean_8.n} paired replicas."""
+    """On 200 clean digits, 0.8 behind both hidden layers changes accuracy by {clean_8.interval:+.1f} percentage points,
+    and 0.2 by {clean_2.interval:+.2f}, over {clean_8.n} paired replicas."""
     claim.trained("clean_8", clean[0.8] - clean[0], below=-2)
     claim.trained("clean_2", clean[0.2] - clean[0], above=-1, below=1)
 
@@ -135,7 +137,7 @@ def test_the_best_rate_depends_on_the_data(claim, noisy):
 
 
 def test_several_processes_share_one_search(claim, tmp_path):
-    """Two processes that name the same storage work on one search: of {trials} trials, each of the two ran some."""
+    """Two processes that name the same storage add to one search: two trials each make {trials}."""
     storage, code = tmp_path / "shared.log", Path(rate_search.__file__)
     workers = [
         subprocess.Popen([sys.executable, str(code), "2", str(storage)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -34,7 +34,7 @@ def test_the_layers_before_it_do_not_change(claim, off_and_on):
 
 
 def test_it_masks_its_own_input_and_scales_the_rest(claim, off_and_on):
-    """`Dropout(0.5)` behind `Dense(128)` sets a share of {share:.3f} of those outputs to zero and doubles the others."""
+    """`Dropout(0.5)` behind `Dense(128)` zeroes a share of {share:.3f} of those outputs and doubles the others."""
     _, off, on = off_and_on
     active = off["dense_128"] > 0  # a ReLU unit at zero stays there, dropped or not
     dropped = on["dropout"][active] == 0
@@ -53,7 +53,7 @@ def test_the_layers_after_it_keep_all_their_units(claim, off_and_on):
 
 
 def test_no_output_of_the_softmax_is_removed(claim, off_and_on):
-    """No class is ever removed: in training the softmax still gives {classes} probabilities above zero that sum to 1."""
+    """No class is ever removed: in training the softmax still gives {classes} probabilities above zero."""
     _, _, on = off_and_on
     probabilities = on["dense_10"]
     claim.exact("classes", int((probabilities > 0).sum(axis=1).min()), 10)

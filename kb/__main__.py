@@ -1,0 +1,196 @@
+"""`python -m kb check` finds all that can be found without running anything; `python -m kb new "…?"` makes the rooms
+of a new question. `wait` is for `make serve`.
+"""
+
+import argparse
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from kb import evidence, question
+
+ROOT = Path(__file__).parent.parent
+STATIC = ("tests/authoring/test_static.py", "tests/test_compare.py", "tests/test_evidence.py")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m kb", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("check", help="lint, prose, links, evidence, pages")
+    commands.add_parser("new", help="make the rooms of a new question").add_argument("question")
+    wait = commands.add_parser("wait", help="say where the site is once it is served")
+    wait.add_argument("port", type=int)
+    wait.add_argument("server", type=int)
+    arguments = parser.parse_args()
+    if arguments.command == "new":
+        return new(ROOT, arguments.question)
+    if arguments.command == "wait":
+        return say_when_served(arguments.port, arguments.server)
+    return check(ROOT)
+
+
+def check(root: Path) -> int:
+    """Run every check that needs no TensorFlow, the slow ones side by side; print what is wrong and count it."""
+    run = [sys.executable, "-m"]
+    workflows = sorted(str(p.relative_to(root)) for p in (root / ".github/workflows").glob("*.yml"))
+    tools = {
+        "pages build": [*run, "mkdocs", "--quiet", "build", "--site-dir", str(root / ".cache/check")],
+        "bad input": [*run, "pytest", "-q", "-o", "addopts=", "-o", "timeout=", *STATIC],
+        "code": [*run, "ruff", "check", "--quiet", "."],
+        "format": [*run, "ruff", "format", "--check", "--quiet", "."],
+        "spelling": [*run, "codespell_lib", "docs", "README.md", "CHANGELOG.md", "snippets", "kb", "tests"],
+        "workflows": [*run, "check_jsonschema", "--quiet", "--builtin-schema", "vendor.github-workflows", *workflows],
+        "workflow security": ["zizmor", "--offline", "--quiet", "--no-progress", ".github/workflows"],
+    }
+    tools["workflow security"][0] = str(Path(sys.executable).parent / "zizmor")
+    started = {
+        name: subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for name, command in tools.items()
+    }
+    found = question.problems(root) + evidence.problems(root)
+    for problem in found:
+        print(problem)
+    failed = ["questions and evidence"] if found else []
+    for name, process in started.items():
+        output, _ = process.communicate()
+        if process.returncode:
+            failed.append(name)
+            print(f"\n{name}:\n{output.strip()}")
+    names = ["questions and evidence", *tools]
+    print(
+        f"\nmake check: {len(failed)} of {len(names)} checks failed: {', '.join(failed)}"
+        if failed
+        else f"make check: {len(names)} checks passed ({', '.join(names)})"
+    )
+    return bool(failed)
+
+
+PAGE = """---
+question: {question}
+answer: >
+  Write the answer here, in two sentences at most. The first one answers.
+also_asked:
+  - {question}
+level: start
+topic: placement
+references: []
+related: []
+---
+
+## The code
+
+```python
+--8<-- "snippets/{name}.py"
+```
+
+## Why
+
+Write why.
+
+## When it does not hold
+
+Write when it does not hold.
+
+## Commonly said, and wrong
+
+> Write the mistake here, in your own words.
+
+Write what is true instead: {{{{ proof test_the_mistake_shows_its_symptom }}}}.
+
+```python
+--8<-- "snippets/{name}_wrong.py"
+```
+"""
+SNIPPET = '''"""{first}"""
+
+import keras
+
+keras.utils.set_random_seed(0)
+layer = keras.layers.Dropout(0.5)
+print("trainable weights:", len(layer.trainable_weights))
+#> trainable weights: 0
+'''
+PROOF = '''"""{question}"""
+
+import pytest
+
+
+def test_the_answer_holds(claim):
+    """Write the sentence that the page shows."""
+    pytest.fail("{name}: the claim is not written yet: measure something with claim.exact, close, sampled or trained.")
+
+
+def test_the_mistake_shows_its_symptom(claim, program):
+    """The wrong twin: write the symptom that the mistake shows."""
+    pytest.fail("{name}: the wrong twin is not written yet: run it with program(\\"{name}_wrong\\") and measure it.")
+'''
+
+
+def new(root: Path, text: str) -> int:
+    """Make page, snippet, wrong twin and failing proof of a question. Refuses to overwrite anything."""
+    text = " ".join(text.split())
+    if not text.endswith("?") or len(text) < 10:
+        print('a question ends with a question mark: make new Q="Does dropout …?"')
+        return 2
+    small = {
+        "a",
+        "an",
+        "the",
+        "do",
+        "does",
+        "i",
+        "is",
+        "it",
+        "to",
+        "of",
+        "in",
+        "on",
+        "my",
+        "what",
+        "how",
+        "can",
+        "should",
+    }
+    words = [w for w in re.findall(r"[a-z0-9]+", text.lower()) if w not in small]
+    slug = "-".join(words[:4]) or "question"
+    name = question.module(slug)
+    rooms = {
+        f"docs/questions/{slug}.md": PAGE.format(question=json.dumps(text, ensure_ascii=False), name=name),
+        f"snippets/{name}.py": SNIPPET.format(first="What the program shows."),
+        f"snippets/{name}_wrong.py": SNIPPET.format(first="The mistake: what it is."),
+        f"tests/questions/test_{name}.py": PROOF.format(question=text, name=name),
+    }
+    taken = [path for path in rooms if (root / path).exists()]
+    if taken:
+        print(f"{taken[0]} exists already, and nothing was changed")
+        return 2
+    for path, content in rooms.items():
+        (root / path).write_text(content, encoding="utf-8")
+        print(path)
+    print(f"\nwrite the claims first, then: make update Q={slug}, make verify Q={slug}, make record Q={slug}")
+    return 0
+
+
+def say_when_served(port: int, server: int) -> int:
+    """Print the address once the server answers; end when it has ended."""
+    start = time.monotonic()
+    while time.monotonic() - start < 120:
+        try:
+            os.kill(server, 0)
+        except OSError:
+            return 1
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                print(f"serving http://127.0.0.1:{port}/ (stop with Ctrl+C)", flush=True)
+                return 0
+        time.sleep(0.1)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

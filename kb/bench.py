@@ -1,0 +1,194 @@
+"""Measure what the project costs, each figure against a floor or against the stock set-up in the same run.
+
+`python -m kb.bench [part …]`, parts: install, build, pages, check, verify, test. Medians of several runs; seconds are
+this machine's, the ratios are what to compare. Writes bench.json.
+"""
+
+import gzip
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SITE, TEST = (str(ROOT / f".venv/{name}/bin/python") for name in ("site", "test"))
+STOCK = """site_name: stock
+theme: {name: material}
+plugins: [search, mkdocs-jupyter]
+markdown_extensions:
+  - admonition
+  - attr_list
+  - md_in_html
+  - tables
+  - toc: {permalink: true}
+  - pymdownx.arithmatex: {generic: true}
+  - pymdownx.highlight
+  - pymdownx.snippets: {base_path: ["."]}
+  - pymdownx.superfences
+"""
+ENV = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+
+def seconds(command: list[str], runs: int = 3, cwd: Path = ROOT, before=None) -> float:
+    """The median time of a command that must succeed."""
+    times = []
+    for _ in range(runs):
+        if before:
+            before()
+        start = time.perf_counter()
+        subprocess.run(command, cwd=cwd, env=ENV, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def stock(folder: Path) -> Path:
+    """The same content for mkdocs-jupyter with its defaults: pages, programs and notebooks, no hooks."""
+    shutil.copytree(ROOT / "docs", folder / "docs")
+    for name in ("notebooks", "snippets"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copytree(
+        ROOT / "notebooks", folder / "docs/notebooks", ignore=shutil.ignore_patterns("*.toml", "*.mplstyle")
+    )
+    (folder / "mkdocs.yml").write_text(STOCK, encoding="utf-8")
+    return folder
+
+
+def build() -> dict:
+    """Cold and unchanged builds, ours against the stock set-up."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = stock(Path(name))
+        ours = [SITE, "-m", "mkdocs", "-q", "build", "--site-dir", str(folder / "ours")]
+        theirs = [SITE, "-m", "mkdocs", "-q", "build", "--site-dir", str(folder / "theirs")]
+
+        def clean():
+            for path in ("ours", "theirs", ".cache"):
+                shutil.rmtree(folder / path, ignore_errors=True)
+
+        times = {}
+        for kind, before in (("cold", clean), ("unchanged", None)):
+            a, b = seconds(ours, before=before), seconds(theirs, cwd=folder, before=before)
+            times[kind] = {"seconds": a, "stock_seconds": b, "ratio": a / b, **({"to_reach": 0.35} if before else {})}
+    return times
+
+
+def pages() -> dict:
+    """Bytes of a notebook page and of a question page, raw and compressed."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = stock(Path(name))
+        for cwd, out in ((ROOT, "ours"), (folder, "theirs")):
+            seconds([SITE, "-m", "mkdocs", "-q", "build", "--site-dir", str(folder / out)], runs=1, cwd=cwd)
+
+        def size(path: Path) -> dict:
+            data = path.read_bytes()
+            return {"kB": len(data) / 1000, "compressed_kB": len(gzip.compress(data, 9)) / 1000}
+
+        ours, theirs = {}, {}
+        for slug in sorted(p.stem for p in (ROOT / "notebooks").glob("*.ipynb")):
+            ours[slug] = size(folder / f"ours/notebooks/{slug}/index.html")
+            theirs[slug] = size(folder / f"theirs/notebooks/{slug}/index.html")
+        largest = max(ours, key=lambda s: ours[s]["kB"])
+        questions = {p.parent.name: size(p) for p in (folder / "ours/questions").glob("*/index.html")}
+        widest = max(questions, key=lambda s: questions[s]["kB"])
+    return {
+        "largest notebook page": {
+            "page": largest,
+            **ours[largest],
+            "stock_kB": theirs[largest]["kB"],
+            "stock_compressed_kB": theirs[largest]["compressed_kB"],
+            "ratio": ours[largest]["kB"] / theirs[largest]["kB"],
+            "to_reach": "80 kB, 12 kB compressed",
+        },
+        "largest question page": {"page": widest, **questions[widest]},
+    }
+
+
+def install() -> dict:
+    """A fresh clone to the first page of `make serve`, against an installation of the stock set-up."""
+    with tempfile.TemporaryDirectory() as name:
+        clone, port = Path(name) / "clone", 8765
+        subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+        start = time.perf_counter()
+        server = subprocess.Popen(
+            ["make", "serve", f"PORT={port}"], cwd=clone, env=ENV, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            _first_page(f"http://127.0.0.1:{port}/", server)
+            ours = time.perf_counter() - start
+        finally:
+            os.killpg(server.pid, 15)
+            server.wait()
+        weight = sum(p.stat().st_size for p in (clone / ".venv").rglob("*") if p.is_file() and not p.is_symlink())
+        folder = stock(Path(name) / "stock")
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "venv", str(folder / "env")], check=True)
+        packages = subprocess.check_output([SITE, "-m", "pip", "freeze"], text=True).splitlines()
+        wanted = [p for p in packages if p.startswith(("mkdocs-material==", "mkdocs-jupyter=="))]
+        subprocess.run([str(folder / "env/bin/pip"), "install", "-qq", *wanted], check=True)
+        seconds([str(folder / "env/bin/python"), "-m", "mkdocs", "-q", "build"], runs=1, cwd=folder)
+        theirs = time.perf_counter() - start
+    return {"first page": {"seconds": ours, "MB": weight / 1e6, "stock_seconds": theirs, "ratio": ours / theirs}}
+
+
+def _first_page(address: str, server: subprocess.Popen) -> None:
+    while server.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=5).read()
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+    raise SystemExit("make serve ended before it served a page")
+
+
+def check() -> dict:
+    """`make check`, against a build of the site alone."""
+    floor = seconds([SITE, "-m", "mkdocs", "-q", "build", "--site-dir", str(ROOT / ".cache/bench")])
+    ours = seconds(["make", "check"])
+    return {"make check": {"seconds": ours, "floor_seconds": floor, "ratio": ours / floor, "to_reach": "5 seconds"}}
+
+
+def verify() -> dict:
+    """`make verify Q=scope`, with its notebook and without, against the bare import of TensorFlow."""
+    floor = seconds([TEST, "-c", "import tensorflow"])
+    scope = [TEST, "-m", "pytest", "-q", "--question", "scope", "snippets", "tests/questions"]
+    without, whole = seconds(scope), seconds(["make", "verify", "Q=scope"])
+    return {
+        "verify, no notebook": {"seconds": without, "floor_seconds": floor, "ratio": without / floor, "to_reach": 2},
+        "make verify Q=scope": {"seconds": whole, "floor_seconds": floor, "ratio": whole / floor},
+    }
+
+
+def test() -> dict:
+    """`make test`, against the bare import of TensorFlow."""
+    floor, ours = seconds([TEST, "-c", "import tensorflow"]), seconds(["make", "test"], runs=1)
+    return {"make test": {"seconds": ours, "floor_seconds": floor, "ratio": ours / floor, "to_reach": "480 seconds"}}
+
+
+PARTS = {"install": install, "build": build, "pages": pages, "check": check, "verify": verify, "test": test}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        print(f"there is no part `{unknown[0]}`: {', '.join(PARTS)}")
+        return 2
+    path = ROOT / "bench.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    for name in names or PARTS:
+        print(f"measuring: {name} …", flush=True)
+        for what, figures in PARTS[name]().items():
+            figures = {k: round(v, 2) if isinstance(v, float) else v for k, v in figures.items()}
+            results[f"{name}: {what}"] = figures
+            print(f"  {what}: " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in figures.items()), flush=True)
+        path.write_text(json.dumps(results, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
