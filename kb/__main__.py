@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from kb import check as static
 from kb import evidence, question
 
 ROOT = Path(__file__).parent.parent
@@ -52,7 +53,7 @@ def check(root: Path) -> int:
         name: subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for name, command in tools.items()
     }
-    found = question.problems(root) + evidence.problems(root)
+    found = static.problems(root) + evidence.problems(root)
     for problem in found:
         print(problem)
     failed = ["questions and evidence"] if found else []

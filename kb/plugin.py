@@ -6,6 +6,7 @@ outputs (and verifies nothing); `--runner gpu` insists on a GPU.
 
 import datetime
 import importlib.metadata
+import json
 import math
 import os
 import platform
@@ -50,6 +51,9 @@ def pytest_sessionstart(session):
     if session.config.getoption("--runner") == "gpu" and not _gpu():
         backend = os.environ["KERAS_BACKEND"]
         pytest.exit(f"RUNNER=gpu: {backend} sees no GPU on this machine, so nothing was run.", 3)
+    if session.config.getoption("--record") and not _is_worker(session.config):
+        root = session.config.kb_root
+        session.config.kb_before = {slug: evidence.hashes(root, slug) for slug in slugs(root)}
 
 
 def _gpu() -> str | None:
@@ -202,6 +206,8 @@ def program(request):
     def run(name: str) -> dict:
         import keras
 
+        if not (request.config.kb_root / f"snippets/{name}.py").exists():
+            pytest.fail(f"there is no snippets/{name}.py.", pytrace=False)
         keras.utils.clear_session()
         return runpy.run_path(str(request.config.kb_root / f"snippets/{name}.py"), run_name="__main__")
 
@@ -249,7 +255,7 @@ class Measure:
     def sampled(self, name: str, value, expected, error: float, n: int) -> None:
         """A number that chance decides: within 5 standard errors of `expected`; `error` is computed from `n` draws."""
         value, expected, error = float(value), float(expected), float(error)
-        holds = abs(value - expected) <= SIGMAS * error
+        holds = 0 < error < math.inf and abs(value - expected) <= SIGMAS * error
         value_ = Value("sampled", value, expected, error=error, n=int(n))
         self._keep(name, value_, holds, f"{value} is not {expected} ± {SIGMAS} × {error:.2g}")
 
@@ -273,8 +279,12 @@ class Measure:
 
     def _keep(self, name: str, value: Value, holds: bool, why: str) -> None:
         if name in self.values:
-            raise ValueError(f"{self._where} measures {name} twice")
+            pytest.fail(f"{self._where}: {name} is measured twice.", pytrace=False)
         self.values[name] = value
+        try:
+            json.dumps(asdict(value), allow_nan=False)
+        except (TypeError, ValueError):
+            pytest.fail(f"{self._where}: {name}: {value.value!r} cannot be recorded.", pytrace=False)
         if not holds and not self.is_short:
             pytest.fail(f"{self._where}: {name}: {why}.", pytrace=False)
         before = self._recorded.get(name)
@@ -341,14 +351,24 @@ def pytest_sessionfinish(session, exitstatus):
         if slug in config.kb_failed:
             say.write_line(f"\n{slug}: not recorded, because something of it failed.", red=True)
             continue
+        if evidence.hashes(root, slug) != config.kb_before[slug]:
+            say.write_line(f"\n{slug}: not recorded, because its files changed while it ran.", red=True)
+            config.kb_failed.add(slug)
+            continue
         sentences = {c.test: c.sentence for c in claims(root, slug)}
-        entries[slug] = {
-            test: evidence.entry(
-                root, slug, evidence.sentence(sentences[test], run["values"]), day=day, study=study, **run
-            )
-            for test, run in tests.items()
-        }
+        try:
+            entries[slug] = {
+                test: evidence.entry(
+                    root, slug, evidence.sentence(sentences[test], run["values"]), day=day, study=study, **run
+                )
+                for test, run in tests.items()
+            }
+        except Problem as problem:
+            say.write_line(f"\n{slug}: not recorded: {problem}", red=True)
+            config.kb_failed.add(slug)
     whole = not study and not config.getoption("--question") and not config.kb_failed
+    if config.kb_failed:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     try:
         evidence.write(root, runner_name(config), environment(config), entries, whole)
     except Problem as problem:

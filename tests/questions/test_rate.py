@@ -151,7 +151,7 @@ def test_several_processes_share_one_search(claim, tmp_path):
 
 
 def test_keep_prob_as_rate_drops_what_it_should_keep(claim, program):
-    """The wrong twin: a `keep_prob` of 0.8 passed as the rate keeps a share of {kept:.2f} instead of {meant:.2f}."""
+    """The wrong twin: a `keep_prob` of 0.8 passed as the rate keeps a share of {kept_wrong:.2f} instead of {kept_right:.2f}."""
     twin = program("rate_wrong")
-    claim.share("kept", numpy(twin["wrong"]) != 0, 0.2)
-    claim.share("meant", numpy(twin["right"]) != 0, 0.8)
+    claim.share("kept_wrong", numpy(twin["wrong"]) != 0, 0.2)
+    claim.share("kept_right", numpy(twin["right"]) != 0, 0.8)

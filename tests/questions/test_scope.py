@@ -92,7 +92,7 @@ def test_inside_a_nested_model_it_is_switched_by_the_outer_one(claim, images):
     outer = keras.Sequential([keras.Input((28, 28)), inner, keras.layers.Dense(3, name="head")])
     probe = keras.Model(inner.inputs[0], [inner.get_layer("dense_128").output, inner.get_layer("dropout").output])
     before, masked = (numpy(t) for t in probe(images, training=True))
-    claim.share("share", masked[before > 0] == 0, 0.5)
+    claim.share("share_nested", masked[before > 0] == 0, 0.5)
     calls = [numpy(outer(images, training=training)) for training in (False, False, True)]
     claim.exact("inference_calls_agree", np.array_equal(calls[0], calls[1]), True)
     claim.exact("training_call_differs", not np.array_equal(calls[1], calls[2]), True)
@@ -104,7 +104,7 @@ def test_freezing_does_not_switch_it_off(claim, images):
     model = network()
     model.trainable = False
     on, off = outputs(model, images, training=True), outputs(model, images, training=False)
-    claim.share("share", on["dropout"][off["dropout"] > 0] == 0, 0.5)
+    claim.share("share_frozen", on["dropout"][off["dropout"] > 0] == 0, 0.5)
 
 
 def test_it_has_no_weights(claim):

@@ -1,0 +1,683 @@
+"""What an author can get wrong and what can be seen without running anything: one clear sentence each."""
+
+import json
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from kb.evidence import Value
+
+PAGE = "docs/questions/half.md"
+PROOF = "tests/questions/test_half.py"
+NOTEBOOK = "notebooks/half.ipynb"
+RECORD = "evidence/cpu-tensorflow.json"
+
+
+def test_the_project_as_made_has_no_problems(project):
+    assert project.problems() == []
+
+
+# ----------------------------------------------------------------------------------------- front matter
+
+
+def test_a_page_without_front_matter_is_refused(project):
+    project.write(PAGE, project.read(PAGE).split("---\n", 2)[2])
+    project.refuses(f"{PAGE}:1", "the front matter is missing")
+
+
+def test_front_matter_that_never_ends_is_refused(project):
+    project.edit(PAGE, "related: []\n---\n", "related: []\n")
+    project.refuses(f"{PAGE}:1", "the front matter is missing")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "why"),
+    [
+        ("level: start", "level: start: practice", 7, "a text with a colon in it needs quotes"),
+        ("level: start", "\tlevel: start", 7, "a tab, where YAML wants blanks"),
+        ("references: [author2014half]", "references: [author2014half", 10, "the front matter is not valid YAML"),
+    ],
+)
+def test_malformed_front_matter_is_refused(project, old, new, line, why):
+    project.edit(PAGE, old, new)
+    project.refuses(f"{PAGE}:{line}", why)
+
+
+def test_front_matter_that_is_no_list_of_fields_is_refused(project):
+    project.write(PAGE, "---\nonly a text\n---\n")
+    project.refuses(f"{PAGE}:1", "the front matter must be a list of `field: value` lines")
+
+
+def test_empty_front_matter_is_refused(project):
+    project.write(PAGE, "---\n---\n")
+    project.refuses(f"{PAGE}:1", "the front matter must be a list of `field: value` lines")
+
+
+def test_an_unknown_field_is_refused(project):
+    project.edit(PAGE, "level: start", "level: start\nlevels: start")
+    project.refuses(f"{PAGE}:8", "unknown field `levels`")
+
+
+def test_a_field_that_stands_twice_is_refused(project):
+    project.edit(PAGE, "topic: rate", "topic: rate\nlevel: practice")
+    project.refuses(f"{PAGE}:9", "the field `level` stands twice")
+
+
+@pytest.mark.parametrize("line", ["level: start\n", "topic: rate\n"])
+def test_a_missing_field_is_refused(project, line):
+    project.edit(PAGE, line, "")
+    project.refuses(f"{PAGE}:1", f"the front matter has no `{line.partition(':')[0]}`")
+
+
+@pytest.mark.parametrize("empty", ["answer:", 'answer: ""', "answer: >\n"])
+def test_an_empty_answer_is_refused(project, empty):
+    project.edit(PAGE, "answer: >\n  Yes, half of them. The other half goes.", empty)
+    project.refuses(f"{PAGE}:3", "`answer` is empty")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "why"),
+    [
+        ("level: start", "level: [start]", 7, "`level` must be a text"),
+        ("references: [author2014half]", "references: author2014half", 9, "`references` must be a list of texts"),
+        ("related: []", "related:", 10, "`related` must be a list of texts"),
+        ("  - How many units stay?", "  - Why: because", 5, "`also_asked` must be a list of texts"),
+        (
+            "references: [author2014half]",
+            "references: [author2014half, author2014half]",
+            9,
+            "`references` says the same",
+        ),
+        ("level: start", "level: beginner", 7, "unknown level `beginner`"),
+        ("topic: rate", "topic: rates", 8, "unknown topic `rates`"),
+        ("Does half of the units stay?", "Half of the units stay", 2, "does not end with a question mark"),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_refused(project, old, new, line, why):
+    project.edit(PAGE, old, new)
+    project.refuses(f"{PAGE}:{line}", why)
+
+
+@pytest.mark.parametrize(
+    "answer", ["One is true. Two is too. `three` as well.", "It says “no.” Do we (yes?) It says so!", "A. B… C."]
+)
+def test_an_answer_of_three_sentences_is_refused(project, answer):
+    project.edit(PAGE, "Yes, half of them. The other half goes.", answer)
+    project.refuses(f"{PAGE}:3", "the answer has 3 sentences: two at most")
+
+
+@pytest.mark.parametrize("answer", ["As Vaswani et al. say, e.g. of `x. y. z.`, yes. No more.", "It is 0.5 of all."])
+def test_an_answer_of_two_sentences_may_abbreviate(project, answer):
+    project.edit(PAGE, "Yes, half of them. The other half goes.", answer)
+    assert project.problems() == []
+
+
+# -------------------------------------------------------------------------------------------- the rooms
+
+
+def test_a_page_without_proof_is_refused(project):
+    project.remove(PROOF)
+    project.refuses(PAGE, f"the page has no proof, {PROOF}")
+
+
+def test_a_proof_without_page_is_refused(project):
+    project.remove(PAGE)
+    project.refuses(PROOF, f"the proof has no page, {PAGE}")
+
+
+@pytest.mark.parametrize("snippet", ["snippets/half.py", "snippets/half_wrong.py"])
+def test_a_page_without_its_snippets_is_refused(project, snippet):
+    project.remove(snippet)
+    project.refuses(PAGE, f"the page has no {snippet}")
+
+
+def test_a_snippet_without_page_is_refused(project):
+    project.write("snippets/whole.py", project.read("snippets/half.py"))
+    project.refuses("snippets/whole.py", "the snippet belongs to no page")
+
+
+def test_a_notebook_without_page_is_refused(project):
+    project.write("notebooks/whole.ipynb", project.read(NOTEBOOK))
+    project.refuses("notebooks/whole.ipynb", "the notebook has no page")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("Half", "a page is called by small letters, digits and hyphens"),
+        ("half_again", "a page is called by small letters, digits and hyphens"),
+        ("statistics", "`statistics` is a name of Python's own, which its snippet would hide"),
+        ("class", "`class` is a name of Python's own, which its snippet would hide"),
+    ],
+)
+def test_a_page_with_a_name_that_is_no_slug_is_refused(project, name, why):
+    project.write(f"docs/questions/{name}.md", project.read(PAGE))
+    assert [p for p in project.problems() if "the page has no" not in p] == [f"docs/questions/{name}.md: {why}."]
+
+
+# ------------------------------------------------------------------------------------------- the body
+
+
+def test_an_unknown_reference_is_refused(project):
+    project.edit(PAGE, "references: [author2014half]", "references: [author2014half, author2015half]")
+    project.refuses(f"{PAGE}:9", "unknown reference `author2015half`")
+
+
+def test_a_citation_that_is_not_under_references_is_refused(project):
+    project.edit(PAGE, "It holds.", "It holds [@author2015half].")
+    project.refuses(f"{PAGE}:27", "cites `author2015half`, which is not under `references`")
+
+
+def test_a_reference_that_nobody_cites_is_refused(project):
+    project.edit(PAGE, " [@author2014half]", "")
+    project.refuses(f"{PAGE}:9", "the reference `author2014half` is cited nowhere")
+
+
+def test_an_unknown_related_question_is_refused(project):
+    project.edit(PAGE, "related: []", "related: [whole]")
+    project.refuses(f"{PAGE}:10", "unknown related question `whole`")
+
+
+def test_a_page_that_is_related_to_itself_is_refused(project):
+    project.edit(PAGE, "related: []", "related: [half]")
+    project.refuses(f"{PAGE}:10", "the page is related to itself")
+
+
+def test_an_unknown_snippet_is_refused(project):
+    project.edit(PROOF, "claim.exact(", 'program("half_rong")\n    claim.exact(')
+    project.record()
+    project.refuses(f"{PROOF}:11", "runs snippets/half_rong.py, which does not exist")
+
+
+def test_a_snippet_that_its_page_does_not_show_is_refused(project):
+    project.write("snippets/half_again.py", project.read("snippets/half.py"))
+    project.record()
+    project.refuses(PAGE, "the page does not show snippets/half_again.py")
+
+
+@pytest.mark.parametrize("place", ["It holds.", "Yes, half of them."])
+def test_an_unknown_measured_number_is_refused(project, place):
+    project.edit(PAGE, place, "It is {{ half.shore:.2f }}.")
+    line = 27 if place == "It holds." else 4
+    project.refuses(f"{PAGE}:{line}", "there is no measured number `half.shore`")
+
+
+def test_a_number_that_two_claims_measure_is_refused(project):
+    project.add_claim("test_half_of_them_go", {"share": Value("exact", 5, 5)})
+    tests = "test_half_of_them_stay, test_half_of_them_go"
+    project.refuses(f"{PAGE}:21", f"`half.share` is measured by several claims: {tests}")
+
+
+def test_an_unknown_proof_is_refused(project):
+    project.edit(PAGE, "{{ proof test_half_of_them_stay }}", "{{ proof test_all_of_them_stay }}")
+    project.refuses(f"{PAGE}:33", "there is no claim `half.test_all_of_them_stay`")
+
+
+@pytest.mark.parametrize(
+    ("placeholder", "why"),
+    [
+        ("{{ the share }}", "is neither a measured number nor a proof"),
+        ("{{ half.share:.2q }}", "cannot be shown"),
+        ("{{ half.share.interval:.2f }}", "only a trained value has an interval"),
+        ("{{ half.share.low }}", "the value has none"),
+        ("{{ half.share:.12f }}", "give it a format"),
+        ("{{ half.share:.2f }", "`{{` without its other half"),
+        ("{ half.share:.2f }}", "`}}` without its other half"),
+    ],
+)
+def test_a_placeholder_that_cannot_be_filled_in_is_refused(project, placeholder, why):
+    project.edit(PAGE, "It holds.", f"It holds for\n{placeholder} of them.")
+    project.refuses(f"{PAGE}:28", why)
+
+
+@pytest.mark.parametrize("typed", ["0.73", "73 %", "73 per cent", "−0.5"])
+def test_a_number_typed_by_hand_is_refused_where_it_stands(project, typed):
+    project.edit(PAGE, "It holds.", f"It holds `0.73`\nfor {typed} of them.")
+    project.refuses(f"{PAGE}:28", f"“{typed}” is typed by hand")
+
+
+def test_a_missing_include_is_refused(project):
+    project.edit(PAGE, '--8<-- "snippets/half.py"', '--8<-- "snippets/halve.py"')
+    project.refuses(f"{PAGE}:16", "includes snippets/halve.py, which does not exist")
+
+
+@pytest.mark.parametrize(
+    ("include", "why"),
+    [
+        ('--8<-- "snippets"', "includes snippets, which is a folder"),
+        ('--8<-- "../secret.py"', "lies outside the project"),
+        ('--8 < --"snippets/half.py"', "is no include: write `--8<--"),
+        ("--8<-- snippets/half.py", "is no include: write `--8<--"),
+    ],
+)
+def test_an_include_that_cannot_work_is_refused(project, include, why):
+    project.edit(PAGE, '--8<-- "snippets/half.py"', include)
+    project.refuses(f"{PAGE}:16", why)
+
+
+def test_a_page_with_nothing_below_its_front_matter_is_refused(project):
+    project.write(PAGE, project.read(PAGE).partition("\n## ")[0])
+    project.refuses(f"{PAGE}:12", "there is nothing below the front matter")
+
+
+def test_a_code_block_that_never_ends_is_refused(project):
+    project.write(PAGE, project.read(PAGE).removesuffix("```\n"))
+    project.refuses(f"{PAGE}:35", "the code block that begins here never ends")
+
+
+def test_a_second_title_is_refused(project):
+    project.edit(PAGE, "It holds.", "It does.\n\n# It holds\n\nIt does.")
+    project.refuses(f"{PAGE}:29", "a second title, “It holds”")
+
+
+def test_an_empty_section_is_refused(project):
+    project.edit(PAGE, "It holds.\n", "")
+    project.refuses(f"{PAGE}:25", "there is nothing below the heading “When it does not hold”")
+
+
+def test_a_heading_that_skips_a_level_is_refused(project):
+    project.edit(PAGE, "It holds.", "#### It holds\n\nIt does.")
+    project.refuses(f"{PAGE}:27", "skips a level")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("## Why\n", "## When it does not hold\n", 19),
+        ("## When it does not hold\n", "", 28),
+        ('half_wrong.py"\n```\n', 'half_wrong.py"\n```\n\n## Why\n\nSo.\n', 39),
+    ],
+)
+def test_sections_in_another_order_are_refused(project, old, new, line):
+    project.edit(PAGE, old, new)
+    project.refuses(f"{PAGE}:{line}", "the sections must be, in this order: The code; Why;")
+
+
+def test_a_page_may_have_sections_of_its_own(project):
+    project.edit(PAGE, "It holds.", "It holds.\n\n## On a small model\n\nThere too.")
+    assert project.problems() == []
+
+
+def test_a_section_that_is_generated_is_refused(project):
+    project.edit(PAGE, "It holds.", "It holds.\n\n## References\n\nDoe.")
+    project.refuses(f"{PAGE}:29", "the section “References” is generated")
+
+
+def test_a_mistake_without_its_proof_is_refused(project):
+    project.edit(PAGE, "{{ proof test_half_of_them_stay }}", "so we think")
+    project.refuses(f"{PAGE}:31", "a quoted mistake must be followed by its `{{ proof test_… }}`")
+
+
+def test_a_section_of_mistakes_without_a_mistake_is_refused(project):
+    project.edit(PAGE, "> All of them stay.\n", "")
+    project.refuses(f"{PAGE}:29", "the section quotes no mistake")
+
+
+@pytest.mark.parametrize(("word", "why"), [("simply", "a word that we do without"), ("🎉", "an emoji")])
+def test_words_that_sell_are_refused_where_they_stand(project, word, why):
+    project.edit(PAGE, "It holds.", f"`{word}` is code.\n\nIt {word} holds.")
+    project.refuses(f"{PAGE}:29", f"“{word}” is {why}")
+
+
+# ------------------------------------------------------------------------------------ links and figures
+
+
+@pytest.mark.parametrize("target", ["whole.md", "../index.html", "../proofs/whole.md", "../notebooks/whole.ipynb"])
+def test_a_dead_internal_link_is_refused(project, target):
+    project.edit(PAGE, "It holds.", f"It [holds]({target}#why).")
+    project.refuses(f"{PAGE}:27", f"the link {target} leads nowhere")
+
+
+@pytest.mark.parametrize("target", ["../proofs/half.md", "../notebooks/half.ipynb", "../snippets/half.py", "half.md"])
+def test_a_link_to_another_room_is_alive(project, target):
+    project.edit(PAGE, "It holds.", f"It [holds]({target}).")
+    assert project.problems() == []
+
+
+def test_an_absolute_link_is_refused(project):
+    project.edit(PAGE, "(../index.md)", "(/index.md)")
+    project.refuses(f"{PAGE}:21", "the link /index.md is absolute")
+
+
+def test_a_dead_link_on_another_page_is_refused(project):
+    project.write("docs/index.md", "# Home\n\nSee [all](all.md).\n")
+    project.refuses("docs/index.md:3", "the link all.md leads nowhere")
+
+
+def test_a_dead_link_in_a_notebook_is_refused(project):
+    project.edit_cell(1, source="# Half\n\nSee [the answer](../docs/questions/whole.md).")
+    project.record()
+    project.refuses(f"{NOTEBOOK}: cell 1", "the link ../docs/questions/whole.md leads nowhere")
+
+
+@pytest.mark.parametrize("figure", ["![](../assets/line.svg)", "![ ](../assets/line.svg)", '<img src="line.svg">'])
+def test_a_figure_without_alt_text_is_refused(project, figure):
+    project.edit(PAGE, "![A line that falls from one to zero](../assets/line.svg)", figure)
+    project.refuses(f"{PAGE}:23", "has no alt text")
+
+
+def test_a_figure_in_a_notebook_without_alt_text_is_refused(project):
+    source = project.notebook()["cells"][2]["source"]
+    project.edit_cell(3, source=source.partition("\n")[2])
+    project.record()
+    project.refuses(f"{NOTEBOOK}: cell 3", "its figure has no alt text")
+
+
+# ---------------------------------------------------------------------------------------------- claims
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "why"),
+    [
+        ('    """A share of {share:.2f} of the units stays."""\n', "", 4, "has no docstring"),
+        ("{share:.2f}", "{shore:.2f}", 4, "shows `{shore}` in its docstring, and measures only share"),
+        ("{share:.2f}", "{share:.2f", 4, "has braces in its docstring that do not fit"),
+        ('claim.close("share", 0.5, 0.5, 0.01)', "assert 0.5 == 0.5", 4, "measures nothing"),
+        ("test_the_mistake_keeps_all", "test_half_of_them_stay", 9, "stands twice: one of them never runs"),
+        ('claim.exact("units", 10, 10)', "claim.exact(", 11, "this is not valid Python"),
+    ],
+)
+def test_a_claim_that_cannot_hold_is_refused(project, old, new, line, why):
+    project.edit(PROOF, old, new)
+    found = [problem for problem in project.problems() if "is stale" not in problem]
+    assert len(found) == 1
+    assert found[0].startswith(f"{PROOF}:{line}: ") and why in found[0] and found[0].endswith(".")
+
+
+def test_a_proof_without_claims_is_refused(project):
+    project.write(PROOF, '"""Does half of the units stay?"""\n')
+    project.refuses(PROOF, "the proof has no claim")
+
+
+def test_names_that_are_made_as_a_claim_runs_are_left_to_the_run(project):
+    project.edit(PROOF, 'claim.close("share"', 'for name in ["share"]:\n        claim.close(f"{name}"')
+    project.record()
+    assert project.problems() == []
+
+
+# -------------------------------------------------------------------------------------------- snippets
+
+
+def test_a_snippet_that_is_no_python_is_refused(project):
+    project.edit("snippets/half.py", "kept = units[::2]", "kept = units[::2")
+    project.refuses("snippets/half.py:4", "this is not valid Python")
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "why"),
+    [
+        ("", "snippets/half.py:1", "the first line must say what the program shows"),
+        ("print(1)\n#> 1\n", "snippets/half.py:1", "the first line must say what the program shows"),
+        ('"""Half."""\nprint(1)\n', "snippets/half.py", "the program's output is not written beside its prints"),
+        ('"""Half."""\n' + "print(1)\n#> 1\n" * 46, "snippets/half.py", "more than 45 lines of code"),
+        ('"""Half."""\n\0', "snippets/half.py", "this is not valid Python"),
+    ],
+)
+def test_a_snippet_that_nobody_can_read_is_refused(project, content, place, why):
+    project.write("snippets/half.py", content)
+    found = [problem for problem in project.problems() if "is stale" not in problem]
+    assert len(found) == 1
+    assert found[0].startswith(place) and why in found[0] and found[0].endswith(".")
+
+
+# ------------------------------------------------------------------------------------------- notebooks
+
+
+def test_a_notebook_whose_stored_output_was_edited_is_refused(project):
+    project.edit(NOTEBOOK, '"text": "share kept: 0.50', '"text": "share kept: 0.60')
+    project.refuses(RECORD, f"the record of half is stale: {NOTEBOOK} changed since")
+
+
+def test_a_notebook_with_no_outputs_is_refused(project):
+    project.edit_cell(2, outputs=[], execution_count=None)
+    project.edit_cell(3, outputs=[], execution_count=None)
+    project.record()
+    project.refuses(NOTEBOOK, "the notebook has no outputs: run `make update Q=half`")
+
+
+def test_a_notebook_that_was_run_in_another_order_is_refused(project):
+    project.edit_cell(2, execution_count=7)
+    project.record()
+    project.refuses(NOTEBOOK, "the notebook was not run from top to bottom")
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [
+        ({"output_type": "stream", "name": "stderr", "text": "careful"}, "it stores a warning on standard error"),
+        ({"output_type": "error", "ename": "KeyError", "evalue": "x", "traceback": []}, "it stores an error, KeyError"),
+        ({"output_type": "display_data", "data": {"text/html": "<b>"}, "metadata": {}}, "it stores text/html"),
+        ({"output_type": "display_data", "data": {"text/plain": "<Half at 0x7f>"}}, "it ends with an object's own"),
+    ],
+)
+def test_an_output_that_the_site_does_not_show_is_refused(project, output, why):
+    project.edit_cell(2, outputs=[output])
+    project.record()
+    project.refuses(f"{NOTEBOOK}: cell 2", why)
+
+
+@pytest.mark.parametrize("title", ["Half of the units", "# Half\n\n# Half again"])
+def test_a_notebook_without_one_title_is_refused(project, title):
+    project.edit_cell(1, source=title)
+    project.record()
+    project.refuses(NOTEBOOK, "the notebook must have one title")
+
+
+def test_a_notebook_that_names_another_kernel_is_refused(project):
+    project.write_notebook(*project.notebook()["cells"], kernel="my-env")
+    project.record()
+    project.refuses(NOTEBOOK, "the notebook asks for the kernel “my-env”")
+
+
+def test_a_cell_that_is_no_python_is_refused(project):
+    project.edit_cell(2, source="%config x\nprint(")
+    project.refuses(f"{NOTEBOOK}: cell 2, line 2", "this is not valid Python")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"cells": [1]}', '{"cells": [{"cell_type": "code"}]}'])
+def test_a_file_that_is_no_notebook_is_refused(project, content):
+    project.write(NOTEBOOK, content)
+    project.refuses(NOTEBOOK, "this is not a notebook")
+
+
+def test_a_notebook_without_code_is_refused(project):
+    project.write_notebook(project.notebook()["cells"][0])
+    project.record()
+    project.refuses(NOTEBOOK, "the notebook has no code")
+
+
+# ------------------------------------------------------------------------------------------- evidence
+
+
+@pytest.mark.parametrize("name", [PROOF, "snippets/half_wrong.py", "requirements/test.txt"])
+def test_stale_evidence_is_refused(project, name):
+    project.write(name, project.read(name) + "\n# changed\n")
+    project.refuses(RECORD, f"the record of half is stale: {name} changed since; run `make record Q=half`")
+
+
+def test_a_renamed_claim_makes_evidence_stale(project):
+    project.edit(PROOF, "test_the_mistake_keeps_all", "test_the_mistake_keeps_ten")
+    project.refuses(RECORD, f"the record of half is stale: {PROOF} changed since")
+
+
+def _set(path: str, value):
+    def change(record):
+        *parents, last = path.split("/")
+        for key in parents:
+            record = record[key]
+        record[last] = value
+
+    return change
+
+
+CLAIM = "claims/half/test_half_of_them_stay"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (_set(f"{CLAIM}/values/share/value", 0.4), "half.test_half_of_them_stay was edited by hand"),
+        (_set(f"{CLAIM}/sentence", "All of it stays."), "half.test_half_of_them_stay was edited by hand"),
+        (_set(f"{CLAIM}/date", "2027-01-01"), "half.test_half_of_them_stay was edited by hand"),
+        (_set(f"{CLAIM}/files/requirements~1test.txt", "0"), "half.test_half_of_them_stay was edited by hand"),
+        (_set("environment/device", "a GPU"), "the environment was edited by hand"),
+        (_set("claims/half/test_new", None), "this is not a record as a run writes it"),
+        (_set(f"{CLAIM}/values/share/colour", "red"), "this is not a record as a run writes it"),
+        (lambda record: record.pop("claims"), "this is not a record as a run writes it"),
+        (lambda record: record["claims"]["half"].popitem(), "half.test_the_mistake_keeps_all has no record"),
+    ],
+)
+def test_hand_edited_evidence_is_refused(project, change, why):
+    project.edit_record(change)
+    project.refuses(RECORD, why)
+
+
+def test_a_record_that_is_no_json_is_refused(project):
+    project.edit(
+        RECORD,
+        '"outcome": "passed",\n    "date": "2026-01-01",\n    "seconds": 0.1,\n    "values": {\n     "units"',
+        "<<<",
+    )
+    project.refuses(f"{RECORD}:{project.read(RECORD).partition('<<<')[0].count(chr(10)) + 1}", "is not valid JSON")
+
+
+def test_a_missing_record_is_refused(project):
+    project.remove(RECORD)
+    project.refuses(RECORD, "there is no record: run `make record`")
+
+
+def test_a_question_that_was_never_recorded_is_refused(project):
+    project.edit_record(lambda record: record["claims"].clear())
+    project.refuses(RECORD, "there is no record of half: run `make record Q=half`")
+
+
+def test_a_recorded_question_that_is_gone_is_refused(project):
+    def change(record):
+        record["claims"]["whole"] = record["claims"]["half"]
+
+    project.edit_record(change)
+    project.refuses(RECORD, "whole is recorded, but there is no such question")
+
+
+# -------------------------------------------------------------------------------------- every text file
+
+
+def _with_mark(data):
+    return b"\xef\xbb\xbf" + data
+
+
+def _from_windows(data):
+    return data.replace(b"\n", b"\r\n")
+
+
+def _half_merged(data):
+    return data.replace(b"\n", b"\n<<<<<<< HEAD\n", 1)
+
+
+def _in_latin_1(data):
+    return data.replace(b"\n", b"\n\xe9", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "line", "why"),
+    [
+        (PAGE, _with_mark, 1, "begins with a byte order mark"),
+        (PAGE, _from_windows, 1, "the line ends as on Windows"),
+        (PAGE, _in_latin_1, 2, "this is not UTF-8 text"),
+        (PROOF, _with_mark, 1, "begins with a byte order mark"),
+        ("snippets/half.py", _from_windows, 1, "the line ends as on Windows"),
+        ("snippets/half.py", _in_latin_1, 2, "this is not UTF-8 text"),
+        (NOTEBOOK, _in_latin_1, 2, "this is not UTF-8 text"),
+        (RECORD, _with_mark, 1, "begins with a byte order mark"),
+        ("docs/references.bib", _in_latin_1, 2, "this is not UTF-8 text"),
+        (PAGE, _half_merged, 2, "a merge conflict is left here"),
+        (RECORD, _half_merged, 2, "a merge conflict is left here"),
+    ],
+)
+def test_a_file_that_is_not_plain_text_is_refused(project, name, damage, line, why):
+    project.write(name, damage((project.root / name).read_bytes()))
+    project.refuses(f"{name}:{line}", why)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "why"),
+    [
+        ("  url     = {https://example.org/half},\n", "", 1, "`author2014half` has no url"),
+        ("  journal = {Journal of Halves},\n", "", 1, "`author2014half` has no journal, booktitle or publisher"),
+        ("{Half of It}", "{Half of It", 3, "and this is not that"),
+        ("{Half of It},", "{Half of It}", 3, "and this is not that"),
+        ("{Half of It}", "{Half {of It}", 3, "and this is not that"),
+        ("half},\n}", "half},\n", 7, "the last entry never ends"),
+    ],
+)
+def test_a_reference_that_cannot_be_shown_is_refused(project, old, new, line, why):
+    project.edit("docs/references.bib", old, new)
+    project.refuses(f"docs/references.bib:{line}", why)
+
+
+def test_a_reference_that_stands_twice_is_refused(project):
+    project.write("docs/references.bib", project.read("docs/references.bib") * 2)
+    project.refuses("docs/references.bib:8", "`author2014half` stands twice")
+
+
+# -------------------------------------------------------------------------- what only the build can see
+
+
+@pytest.fixture
+def site(project, monkeypatch):
+    pytest.importorskip("mkdocs", reason="only the environments of the site and of make check build pages")
+    from kb import site
+
+    monkeypatch.setattr(site, "ROOT", project.root)
+    monkeypatch.setattr(site, "state", site.State(project.root), raising=False)
+    return site
+
+
+@pytest.mark.parametrize(
+    ("markdown", "why"),
+    [
+        ("It is {{ half.shore }}.", "there is no measured number `half.shore`"),
+        ("It is {{ proof half.test_no }}.", "there is no claim `half.test_no`"),
+        ("Doe found it [@author2015half].", "unknown reference `author2015half`"),
+    ],
+)
+def test_the_build_stops_at_what_no_page_may_name(project, site, one_sentence, markdown, why):
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="index.md"), meta={})
+    before = project.files()
+    with pytest.raises(site.PluginError) as stopped:
+        site.on_page_markdown(markdown, page, None, None)
+    one_sentence(str(stopped.value), "index.md", why)
+    assert project.files() == before
+
+
+MKDOCS = {
+    "site_name": "Half",
+    "strict": True,
+    "theme": {"name": None, "custom_dir": "theme"},
+    "plugins": [],
+    "validation": {"links": {"not_found": "warn", "anchors": "warn"}},
+    "extra": {"figure_colours": {"light": {"#ffffff": "none"}}},
+    "not_in_nav": "/questions/\n/notebooks/\n/proofs/\n",
+    "markdown_extensions": ["md_in_html", "attr_list"],
+}
+
+
+def test_a_dead_anchor_stops_the_build(project, site, caplog, monkeypatch):
+    from mkdocs.commands.build import build
+    from mkdocs.config import load_config
+    from mkdocs.exceptions import Abort
+
+    project.edit(PAGE, "It holds.", "It [holds](#nowhere).")
+    project.write("theme/main.html", "{{ page.content }}")
+    project.write("mkdocs.yml", json.dumps(MKDOCS))
+    monkeypatch.setattr(site, "_how_we_know", lambda slug: '<div id="test_half_of_them_stay"></div>')
+    before = project.files()
+    config = load_config(str(project.root / "mkdocs.yml"))
+    for event in ("files", "page_markdown"):
+        config.plugins.events[event].append(getattr(site, f"on_{event}"))
+    with caplog.at_level(logging.WARNING, "mkdocs"), pytest.raises(Abort):
+        build(config)
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == 1 and "questions/half.md" in warnings[0] and "'#nowhere'" in warnings[0]
+    assert {name: text for name, text in project.files().items() if not name.startswith("site/")} == before

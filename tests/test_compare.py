@@ -1,0 +1,107 @@
+"""The rule by which printed output is compared with expected output."""
+
+import pytest
+
+from kb.compare import difference, svg_difference
+
+SAME = [
+    ("the same", "the same"),
+    ("0.50", "0.51"),  # a float may differ by one unit in its last digit
+    ("0.50", "0.49"),
+    ("-0.01", "0.00"),
+    ("-0.00", "0.00"),
+    ("0.99", "1.00"),
+    ("accuracy: 0.973, loss: 1.20", "accuracy: 0.972, loss: 1.21"),
+    ("9.9e-05", "1.0e-04"),
+    ("1.0e-04", "9.9e-05"),
+    ("1.5e-05", "1.6e-05"),
+    ("+3.1", "+3.2"),
+    ("50.0 %", "50.1 %"),
+    ("(28, 28)", "(28, 28)"),
+    ("[0.1, 0.2]", "[0.2, 0.2]"),
+    ("a   0.01", "a  -0.00"),  # a sign may shift a column
+    ("text", "text   "),
+    ("text\n\n", "text"),
+]
+OTHER = [
+    ("the same", "the sane", "expected “the same”, printed “the sane”"),
+    ("0.50", "0.52", "more than one unit apart"),
+    ("-0.01", "0.01", "more than one unit apart"),
+    ("0.5", "-0.5", "more than one unit apart"),
+    ("128", "129", "integers may not differ"),
+    ("-1", "1", "integers may not differ"),
+    ("50 %", "51 %", "integers may not differ"),
+    ("1.0", "1", "one is an integer"),
+    ("1", "1.0", "one is an integer"),
+    ("0.50", "0.5", "not the same number of decimals"),
+    ("1e-7", "1e-6", "more than one unit apart"),
+    ("1.0e-04", "1.0e-05", "more than one unit apart"),
+    ("nan", "0.1", "expected “nan”"),
+    ("0.1 0.2", "0.1", "expected “0.1 0.2”"),
+    ("[1, 2]", "[1, 2, 3]", "expected “[1, 2]”"),
+    ("3.15.1", "3.15.2", "expected “3.15.1”"),  # a version is text
+    ("v1.5", "v1.6", "expected “v1.5”"),
+    ("dense_1", "dense_2", "expected “dense_1”"),  # and so is an identifier
+    ("float32", "float16", "expected “float32”"),
+    ("0.5s", "0.6s", "expected “0.5s”"),
+    ("#123456", "#123457", "expected “#123456”"),
+    ("−0.5", "0.5", "expected “−0.5”"),
+    ("one\ntwo", "one", "1 lines instead of 2, first at “two”"),
+    ("one", "one\ntwo", "2 lines instead of 1, first at “two”"),
+    ("one\n0.50", "one\n0.60", "line 2: expected 0.50, printed 0.60"),
+    ("", "anything", "1 lines instead of 0"),
+]
+
+
+@pytest.mark.parametrize(("expected", "printed"), SAME)
+def test_these_are_the_same(expected, printed):
+    assert difference(expected, printed) is None
+
+
+@pytest.mark.parametrize(("expected", "printed", "why"), OTHER)
+def test_these_are_not(expected, printed, why):
+    problem = difference(expected, printed)
+    assert problem and why in problem and "\n" not in problem
+
+
+def test_a_long_line_is_shown_in_short():
+    assert len(difference("a" * 500, "b" * 500)) < 250
+
+
+SVG = """<svg width="70pt" height="70pt">
+<metadata>made today</metadata>
+<path id="p1" d="M 10 10 L 60 60" clip-path="url(#c1)" style="stroke: #0b62c4; fill: #123456"/>
+<text x="10" y="68">share 0.50</text>
+</svg>"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("60 60", "61 59.2"),  # within a point and a half
+        ('id="p1"', 'id="p2"'),
+        ("url(#c1)", "url(#c2)"),
+        ("made today", "made tomorrow"),
+        ("share 0.50", "share 0.51"),  # a label is printed output
+        ('x="10"', 'x="11"'),
+    ],
+)
+def test_a_figure_that_plots_the_same_is_the_same(old, new):
+    assert svg_difference(SVG, SVG.replace(old, new)) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("60 60", "60 62", "a coordinate moved by 2.0 points"),
+        ("share 0.50", "share 0.90", "its labels differ, line 1: expected 0.50, printed 0.90"),
+        ("share", "part", "its labels differ"),
+        ("#0b62c4", "#c2410c", "expected"),
+        ("#123456", "#123457", "expected"),
+        ("L 60 60", "L 60 60 L 70 70", "expected"),
+        ("</svg>", "</svg>\n<path/>", "5 lines instead of 4, first at “<path/>”"),
+    ],
+)
+def test_a_figure_that_plots_something_else_is_not(old, new, why):
+    problem = svg_difference(SVG, SVG.replace(old, new))
+    assert problem and why in problem and "\n" not in problem
