@@ -59,7 +59,7 @@ def check(root: Path) -> int:
     failed = ["questions and evidence"] if found else []
     for name, process in started.items():
         output, _ = process.communicate()
-        if process.returncode:
+        if process.returncode and not (found and name == "pages build"):  # it stops for the same reason
             failed.append(name)
             print(f"\n{name}:\n{output.strip()}")
     names = ["questions and evidence", *tools]

@@ -53,7 +53,8 @@ def pytest_sessionstart(session):
         pytest.exit(f"RUNNER=gpu: {backend} sees no GPU on this machine, so nothing was run.", 3)
     if session.config.getoption("--record") and not _is_worker(session.config):
         root = session.config.kb_root
-        session.config.kb_before = {slug: evidence.hashes(root, slug) for slug in slugs(root)}
+        study = bool(session.config.getoption("--study"))
+        session.config.kb_before = {slug: evidence.hashes(root, slug, study) for slug in slugs(root)}
 
 
 def _gpu() -> str | None:
@@ -351,7 +352,7 @@ def pytest_sessionfinish(session, exitstatus):
         if slug in config.kb_failed:
             say.write_line(f"\n{slug}: not recorded, because something of it failed.", red=True)
             continue
-        if evidence.hashes(root, slug) != config.kb_before[slug]:
+        if evidence.hashes(root, slug, study) != config.kb_before[slug]:
             say.write_line(f"\n{slug}: not recorded, because its files changed while it ran.", red=True)
             config.kb_failed.add(slug)
             continue

@@ -17,8 +17,19 @@ if __name__ == "__main__":
         # equal shapes and equal seeds: the same mask in both orders
         front, behind = both_orders(keras.layers.Activation(name), x, rate=0.5)
         print(f"{name:10} same in both orders: {np.array_equal(front, behind)}")
+        #> relu       same in both orders: True
+        #> leaky_relu same in both orders: True
+        #> linear     same in both orders: True
+        #> tanh       same in both orders: False
+        #> sigmoid    same in both orders: False
+        #> gelu       same in both orders: False
+        #> elu        same in both orders: False
 
     maps = np.ones((100, 64, 64, 8), dtype="float32")
     for pool in (keras.layers.MaxPooling2D(2), keras.layers.AveragePooling2D(2)):
         front, behind = both_orders(pool, maps, rate=0.5)
-        print(f"{type(pool).__name__:16} mean in front {front.mean():.1f}, behind {behind.mean():.1f}")
+        print(
+            f"{type(pool).__name__:16} mean in front {front.mean():.1f}, behind {behind.mean():.1f}"
+        )
+        #> MaxPooling2D     mean in front 1.9, behind 1.0
+        #> AveragePooling2D mean in front 1.0, behind 1.0

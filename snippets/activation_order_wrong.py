@@ -22,6 +22,9 @@ on = [keras.ops.convert_to_numpy(out) for out in probe(images, training=True)]
 off = [keras.ops.convert_to_numpy(out) for out in probe(images, training=False)]
 
 print(f"pooled, training / inference: {on[2].mean() / off[2].mean():.1f}")
+#> pooled, training / inference: 1.4
 dropped = on[5] == 0
 print(f"dropped in front of the sigmoid: {dropped.mean():.1f}, off behind it: {(on[6] == 0).sum()}")
+#> dropped in front of the sigmoid: 0.5, off behind it: 0
 print(f"what the dropped ones put out: {np.unique(on[6][dropped])}")
+#> what the dropped ones put out: [0.5]
