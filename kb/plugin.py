@@ -77,6 +77,16 @@ def _gpu() -> str | None:
 # ------------------------------------------------------------------------------------------- collection
 
 
+def pytest_ignore_collect(collection_path, config):
+    """With --question, import no other question's files."""
+    root, wanted = config.kb_root, config.getoption("--study") or config.getoption("--question")
+    known = slugs(root)
+    if wanted in known and collection_path.is_file():
+        slug = _slug(collection_path, root, known)
+        return True if slug and slug != wanted else None
+    return None
+
+
 def pytest_collect_file(file_path, parent):
     root = parent.config.kb_root
     if file_path.suffix == ".py" and file_path.parent == root / "snippets":
