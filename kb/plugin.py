@@ -299,23 +299,11 @@ class Measure:
         if not holds and not self.is_short:
             pytest.fail(f"{self._where}: {name}: {why}.", pytrace=False)
         before = self._recorded.get(name)
-        agree = _agree_in_short if self.is_short and value.kind == "trained" else evidence.agree
-        if self._recorded and not (before and agree(before, value)):
+        if self._recorded and not (before and evidence.agree(before, value)):
             recorded = before.value if before else "nothing"
             pytest.fail(
                 f"{self._where}: {name}: measured {value.value}, recorded {recorded}: run `make record`.", pytrace=False
             )
-
-
-def _agree_in_short(recorded: Value, value: Value) -> bool:
-    """Whether a study's short form agrees with the record: within 5 joint standard errors, as for any sampled number.
-
-    Of the dozens of studies' values, each with a few replicas, some pairs of 95 % intervals miss each other by chance.
-    """
-    from scipy import stats
-
-    errors = [(v.high - v.low) / 2 / stats.t.ppf(0.975, v.n - 1) for v in (recorded, value)]
-    return abs(recorded.value - value.value) <= SIGMAS * math.hypot(*errors)
 
 
 def _plain(value):
