@@ -63,7 +63,7 @@ bench: .venv/test/.ready .venv/check/.ready .venv/site/.ready ## measure, and wr
 
 lock: ## make the lock files anew from requirements/*.in
 	@$(call install,lock,uv==0.13.9)
-	@for name in site check test gpu notebook; do \
+	@for name in site check test jax torch gpu notebook; do \
 	  .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	    --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    requirements/$$name.in -o requirements/$$name.txt && echo "requirements/$$name.txt"; done

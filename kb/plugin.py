@@ -21,6 +21,7 @@ from kb import evidence
 from kb.evidence import SIGMAS, Value
 from kb.question import Problem, claims, owner, slug_of, slugs
 
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 _config: pytest.Config  # of this run: a report does not lead back to it
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -41,6 +42,7 @@ def pytest_configure(config):
     _config = config
     config.kb_root = Path(config.rootpath)
     config.addinivalue_line("markers", "study: a long experiment; in short form unless --study names its question")
+    config.addinivalue_line("markers", "only(*backends, why): about these backends; skipped on others, with the reason")
     config.kb_ran = {}  # slug → test → {outcome, seconds, values}
     config.kb_failed = set()  # slugs with a failure
     config.kb_setup = {}  # test → seconds of its fixtures
@@ -115,6 +117,17 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=[item for item in items if item not in asked])
     # programs and claims first: what fails, fails early
     items[:] = sorted(asked, key=lambda item: isinstance(item, NotebookItem))
+
+
+def pytest_itemcollected(item):
+    """Skip what is about another backend: claims marked `only`, programs named `…_torch.py` and the like."""
+    backend = os.environ["KERAS_BACKEND"]
+    marker = item.get_closest_marker("only")
+    if marker and backend not in marker.args:
+        item.add_marker(pytest.mark.skip(reason=marker.kwargs["why"]))
+    named = item.path.stem.rpartition("_")[2]
+    if isinstance(item, SnippetItem) and named in BACKENDS and named != backend:
+        item.add_marker(pytest.mark.skip(reason=f"{item.path.name} is a program for {BACKENDS[named]}"))
 
 
 def _slug(path: Path, root: Path, known: list[str]) -> str | None:
