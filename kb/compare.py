@@ -21,14 +21,14 @@ def difference(expected: str, printed: str) -> str | None:
     return _by_line(expected, printed, _number_problem)
 
 
-def svg_difference(expected: str, drawn: str) -> str | None:
+def svg_difference(expected: str, drawn: str, tolerance: float = SVG_TOLERANCE) -> str | None:
     """Compare two SVG figures by what they plot: same elements, the same labels under the rule for printed output, and
-    every coordinate within SVG_TOLERANCE points.
+    every coordinate within `tolerance` points.
     """
 
     def far(a: str, b: str) -> str | None:
         moved = abs(float(a) - float(b))
-        return f"a coordinate moved by {moved:.1f} points" if moved > SVG_TOLERANCE else None
+        return f"a coordinate moved by {moved:.1f} points" if moved > tolerance else None
 
     labels = ["\n".join(m[2] for m in SVG_LABEL.finditer(svg)) for svg in (expected, drawn)]
     problem = difference(*labels)

@@ -16,7 +16,7 @@ from pytest_notebook.execution import execute_notebook
 from pytest_notebook.post_processors import coalesce_streams
 
 from kb import compare
-from kb.question import Problem, clause
+from kb.question import Problem, clause, figure_tolerance
 
 TIMEOUT = 300  # seconds for a cell
 
@@ -68,7 +68,7 @@ def check(stored: nbformat.NotebookNode, fresh: nbformat.NotebookNode, name: str
             kinds = " and ".join(", ".join(kind for kind, _ in x) or "nothing" for x in (a, b))
             raise Problem(f"{name}: cell {i}: stored and fresh outputs are of different kinds: {kinds}.")
         for (kind, x), (_, y) in zip(a, b, strict=True):
-            problem = _differs(kind, x, y)
+            problem = _differs(kind, x, y, figure_tolerance(old))
             if problem:
                 raise Problem(f"{name}: cell {i}: the stored {kind} is not what a run gives: {problem}.")
 
@@ -116,9 +116,9 @@ def _printed(cell: nbformat.NotebookNode) -> list[tuple[str, str]]:
     return found
 
 
-def _differs(kind: str, old: str, new: str) -> str | None:
+def _differs(kind: str, old: str, new: str, tolerance: float | None) -> str | None:
     if kind == "image/svg+xml":
-        return compare.svg_difference(old, new)
+        return compare.svg_difference(old, new, tolerance or compare.SVG_TOLERANCE)
     if kind == "image/png":
         return compare.png_difference(base64.b64decode(old), base64.b64decode(new))
     return compare.difference(old, new)

@@ -248,6 +248,15 @@ def figure_alt(cell: dict) -> str:
     return match[1].strip() if match else ""
 
 
+def figure_tolerance(cell: dict) -> float | None:
+    """How far, in points, the curves of a cell's figure may move, from its `#| fig-tolerance:` line, if it has one.
+
+    A figure of what training gave needs one: rounding differs between processors, and training amplifies it.
+    """
+    match = re.search(r"^#\| fig-tolerance:\s*(\d+)\s*$", "".join(cell["source"]), re.MULTILINE)
+    return float(match[1]) if match else None
+
+
 def text_of(path: Path, root: Path) -> str:
     """A file as text. Raises `Problem` if it is missing or not plain UTF-8."""
     name = path.relative_to(root)

@@ -3,6 +3,7 @@
 import pytest
 
 from kb.compare import difference, svg_difference
+from kb.question import figure_tolerance
 
 SAME = [
     ("the same", "the same"),
@@ -105,3 +106,12 @@ def test_a_figure_that_plots_the_same_is_the_same(old, new):
 def test_a_figure_that_plots_something_else_is_not(old, new, why):
     problem = svg_difference(SVG, SVG.replace(old, new))
     assert problem and why in problem and "\n" not in problem
+
+
+def test_a_figure_of_training_may_move_by_what_its_cell_says():
+    moved = SVG.replace("60 60", "60 68")
+    assert svg_difference(SVG, moved)
+    assert svg_difference(SVG, moved, tolerance=15) is None
+    cell = {"source": "#| fig-alt: A line.\n#| fig-tolerance: 15\nplot()"}
+    assert figure_tolerance(cell) == 15
+    assert figure_tolerance({"source": "#| fig-alt: A line.\nplot()"}) is None
