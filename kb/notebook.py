@@ -15,7 +15,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from pytest_notebook.execution import execute_notebook
 from pytest_notebook.post_processors import coalesce_streams
 
-from kb import compare
+from kb import compare, fork
 from kb.question import Problem, clause, figure_tolerance
 
 TIMEOUT = 300  # seconds for a cell
@@ -37,12 +37,14 @@ def run(path: Path, name: str, timeout: int = TIMEOUT) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    if fork.is_on():
+        fork.use_for_kernels()
     try:
         result = execute_notebook(
             notebook,
             cwd=str(path.parent),
             timeout=timeout,
-            exec_env={"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"},
+            exec_env={"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONHASHSEED": fork.HASH_SEED, "PYTHONWARNINGS": "ignore"},
         )
     except NoSuchKernel as error:
         raise Problem(f"{name}: there is no kernel called “{error.name}” on this machine.") from None

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import platform
+import re
 import runpy
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -17,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from kb import evidence
+from kb import evidence, fork
 from kb.evidence import SIGMAS, Value
-from kb.question import Problem, claims, owner, slug_of, slugs
+from kb.question import Problem, claims, owner, rests_on, slug_of, slugs
 
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 _config: pytest.Config  # of this run: a report does not lead back to it
@@ -34,6 +35,7 @@ def pytest_addoption(parser):
     group.addoption("--record", action="store_true", help="write what was measured to evidence/")
     group.addoption("--study", metavar="SLUG", help="run the long experiments of one question in full")
     group.addoption("--update", action="store_true", help="rewrite the expected output of snippets and notebooks")
+    group.addoption("--fresh", action="store_true", help="start each program and each kernel as a new process")
     group.addoption("--runner", choices=("cpu", "gpu"), default="cpu", help="gpu fails where no GPU is visible")
 
 
@@ -57,6 +59,33 @@ def pytest_sessionstart(session):
         root = session.config.kb_root
         study = bool(session.config.getoption("--study"))
         session.config.kb_before = {slug: evidence.hashes(root, slug, study) for slug in slugs(root)}
+
+    config = session.config
+    at_work = _is_worker(config) or not config.getoption("numprocesses", None)
+    if at_work and not (
+        config.getoption("--fresh") or config.getoption("--runner") == "gpu" or config.option.collectonly
+    ):
+        fork.start(_imported(config))
+
+
+PRELOADED = {  # what is slow to import, and the module that brings it
+    "keras": "keras",
+    "sklearn": "sklearn.datasets",
+    "scipy": "scipy.stats",
+    "matplotlib": "matplotlib.figure",  # pyplot would choose a backend
+    "optuna": "optuna",
+}
+
+
+def _imported(config) -> list[str]:
+    """The slow modules that the programs and notebooks of this run import."""
+    root, wanted = config.kb_root, config.getoption("--study") or config.getoption("--question")
+    known = slugs(root)
+    files = {path for slug in known if wanted in (None, slug) for path in rests_on(root, slug)}
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".ipynb"))
+    found = [module for name, module in PRELOADED.items() if re.search(rf"\b(import|from) {name}\b", text)]
+    notebooks = any(path.suffix == ".ipynb" for path in files)
+    return [*found, *(["ipykernel.kernelapp"] if notebooks else [])]
 
 
 def _gpu() -> str | None:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from kb import fork
 from kb.compare import difference
 from kb.question import Problem, clause
 
@@ -97,9 +98,12 @@ def run_program(path: Path) -> str:
     """Run `python snippets/<name>.py` in an empty folder, as a reader does, and return what it prints."""
     with tempfile.TemporaryDirectory() as empty:
         try:
-            run = subprocess.run(
-                [sys.executable, str(path)], cwd=empty, capture_output=True, text=True, timeout=TIMEOUT, check=False
-            )
+            if fork.is_on():
+                run = fork.run(path, empty, TIMEOUT)
+            else:
+                run = subprocess.run(
+                    [sys.executable, str(path)], cwd=empty, capture_output=True, text=True, timeout=TIMEOUT, check=False
+                )
         except subprocess.TimeoutExpired:
             raise Problem(f"snippets/{path.name}: the program did not end within {TIMEOUT} seconds.") from None
     if run.returncode:
