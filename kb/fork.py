@@ -29,7 +29,7 @@ def start(preload: list[str]) -> None:
     if sys.platform != "linux" or _on:
         return
     multiprocessing.set_forkserver_preload([*preload, "pytest"])  # each child imports its parent's program, pytest
-    with _environment(PYTHONHASHSEED=HASH_SEED):
+    with _environment(PYTHONHASHSEED=HASH_SEED), _no_errors_shown():
         forkserver.ensure_running()
     _on = True
 
@@ -119,6 +119,19 @@ def _kernel(connection_file: str, folder: str | None, environment: dict[str, str
     if "matplotlib" in sys.modules:
         sys.modules["matplotlib"].rcParams["backend"] = "module://matplotlib_inline.backend_inline"
     IPKernelApp.launch_instance(argv=["-f", connection_file, f"--IPKernelApp.parent_handle={os.getppid()}"])
+
+
+@contextlib.contextmanager
+def _no_errors_shown():
+    # the server and its kernels inherit where errors go, and TensorFlow's start-up lines say nothing
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextlib.contextmanager
