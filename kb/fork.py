@@ -125,7 +125,7 @@ def _kernel(connection_file: str, folder: str | None, environment: dict[str, str
 def _no_errors_shown():
     # the server and its kernels inherit where errors go, and TensorFlow's start-up lines say nothing
     kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
+    with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         yield
