@@ -630,7 +630,7 @@ def site(project, monkeypatch):
     from kb import site
 
     monkeypatch.setattr(site, "ROOT", project.root)
-    monkeypatch.setattr(site, "state", site.State(project.root), raising=False)
+    monkeypatch.setattr(site, "state", site.pages.Site(project.root), raising=False)
     return site
 
 
@@ -658,7 +658,7 @@ MKDOCS = {
     "plugins": [],
     "validation": {"links": {"not_found": "warn", "anchors": "warn"}},
     "extra": {"figure_colours": {"light": {"#ffffff": "none"}}},
-    "not_in_nav": "/questions/\n/notebooks/\n/proofs/\n",
+    "not_in_nav": "/questions/\n/notebooks/\n/proofs/\n/topics/\n",
     "markdown_extensions": ["md_in_html", "attr_list"],
 }
 
@@ -671,7 +671,7 @@ def test_a_dead_anchor_stops_the_build(project, site, caplog, monkeypatch):
     project.edit(PAGE, "It holds.", "It [holds](#nowhere).")
     project.write("theme/main.html", "{{ page.content }}")
     project.write("mkdocs.yml", json.dumps(MKDOCS))
-    monkeypatch.setattr(site, "_how_we_know", lambda slug: '<div id="test_half_of_them_stay"></div>')
+    monkeypatch.setattr(site.pages.Site, "_how_we_know", lambda *_: '<div id="test_half_of_them_stay"></div>')
     before = project.files()
     config = load_config(str(project.root / "mkdocs.yml"))
     for event in ("files", "page_markdown"):

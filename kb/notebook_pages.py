@@ -1,0 +1,119 @@
+"""A notebook as the site shows it: as a page, as figures in files, as a download that runs in an empty folder."""
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from kb import question as rooms
+from kb.question import Problem
+
+
+def page(root: Path, slug: str) -> str:
+    """A notebook as Markdown: its prose, its code, its printed output, its figures as files."""
+    parts, figure = [], 0
+    for cell in _cells(root, slug):
+        source = "".join(cell["source"]).strip()
+        if cell["cell_type"] == "markdown":
+            parts.append(source.replace("](../docs/", "](../"))
+            continue
+        code = re.sub(r"^#\|.*\n", "", source, flags=re.MULTILINE)
+        if code:
+            parts.append(f"````python\n{code}\n````")
+        for output in cell.get("outputs", []):
+            if output["output_type"] == "error":
+                raise Problem(f"notebooks/{slug}.ipynb stores an error, {output['ename']}.")
+            data = output.get("data", {})
+            if "image/svg+xml" in data or "image/png" in data:
+                figure += 1
+                parts.append(_figure_markdown(figure, data, rooms.figure_alt(cell), slug))
+            elif output.get("name") != "stderr":
+                text = "".join(output.get("text") or data.get("text/plain", ""))
+                parts.append(f"````text {{ .output }}\n{text.rstrip()}\n````")
+    title = next(i for i, part in enumerate(parts) if part.startswith("# "))
+    heading, _, rest = parts[title].partition("\n")
+    parts[title] = "\n\n".join([heading, _head(slug), rest.strip()]).rstrip()
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(slug: str) -> str:
+    return (
+        f"[The answer](../questions/{slug}.md) · "
+        f'<a href="{slug}.ipynb" download>Download the notebook</a>, which brings its programs along.'
+    )
+
+
+def _figure_markdown(number: int, data: dict, alt: str, slug: str) -> str:
+    if not alt:
+        raise Problem(f"notebooks/{slug}.ipynb: figure {number} has no alt text.")
+    if "image/svg+xml" in data:
+        return drawing(alt, f"figure-{number}", "".join(data["image/svg+xml"]))
+    png = base64.b64decode("".join(data["image/png"]))
+    width, height = (int.from_bytes(png[i : i + 4], "big") for i in (16, 20))
+    return _image(alt, f"figure-{number}.png", width, height)
+
+
+def drawing(alt: str, name: str, svg: str) -> str:
+    """An SVG, once for each palette."""
+    width, height = size(svg)
+    return "\n".join(_image(alt, f"{name}-{s}.svg#only-{s}", width, height) for s in ("light", "dark"))
+
+
+def size(svg: str) -> tuple[int, int]:
+    """Width and height of an SVG in pixels, from its attributes in points or pixels."""
+    found = [re.search(rf'<svg\b[^>]*\b{side}="([\d.]+)(pt)?"', svg) for side in ("width", "height")]
+    return tuple(round(float(m[1]) * (4 / 3 if m[2] else 1)) for m in found)
+
+
+def _image(alt: str, source: str, width: int, height: int) -> str:
+    alt = alt.replace("]", r"\]")
+    return f"![{alt}]({source}){{ width={width} height={height} loading=lazy }}"
+
+
+def palettes(svg: str, colours: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Palette → the drawing in its colours."""
+    found = {}
+    for scheme, instead in colours.items():
+        pattern = re.compile("|".join(map(re.escape, instead)), re.IGNORECASE)
+        found[scheme] = pattern.sub(lambda m, c=instead: c[m[0].lower()], svg)
+    return found
+
+
+def figures(root: Path, slug: str, colours: dict) -> dict[str, str | bytes]:
+    """The figures of a notebook as files: an SVG once for each palette, a PNG as it is."""
+    found: dict[str, str | bytes] = {}
+    outputs = [o["data"] for c in _cells(root, slug) for o in c.get("outputs", []) if "data" in o]
+    pictures = [d for d in outputs if "image/svg+xml" in d or "image/png" in d]
+    for number, data in enumerate(pictures, start=1):
+        if "image/svg+xml" in data:
+            drawn = palettes("".join(data["image/svg+xml"]), colours)
+            found |= {f"figure-{number}-{scheme}.svg": svg for scheme, svg in drawn.items()}
+        else:
+            found[f"figure-{number}.png"] = base64.b64decode("".join(data["image/png"]))
+    return found
+
+
+def download(root: Path, slug: str) -> str:
+    """The notebook with the files that it uses in its first cells, so that it runs in an empty folder."""
+    path = root / f"notebooks/{slug}.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    files = [root / "notebooks/figures.mplstyle", *sorted(rooms.imported_snippets(rooms.notebook_source(path), root))]
+    first = [_cell(file.name, f"%%writefile {file.name}\n{file.read_text(encoding='utf-8')}") for file in files]
+    notebook["cells"] = first + notebook["cells"]
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def _cell(name: str, source: str) -> dict:
+    return {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": hashlib.sha256(name.encode()).hexdigest()[:8],
+        "metadata": {},
+        "outputs": [],
+        "source": source,
+    }
+
+
+def _cells(root: Path, slug: str) -> list[dict]:
+    return json.loads((root / f"notebooks/{slug}.ipynb").read_text(encoding="utf-8"))["cells"]

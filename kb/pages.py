@@ -1,0 +1,304 @@
+"""The Markdown of everything that is generated: question pages, lists, marks, numbers, citations.
+
+`Site` is what one build knows, read once. Whatever a page names and the project does not have raises `Problem`.
+"""
+
+import ast
+import html
+import re
+import sys
+from pathlib import Path
+
+from pybtex.database import parse_file
+from pybtex.richtext import Text
+
+from kb import evidence
+from kb import question as rooms
+from kb.check import LEVELS
+from kb.question import Claim, Problem, Question, module
+
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+PACKAGES = {"sklearn": "scikit-learn"}  # where a package is called otherwise than its module
+KERAS = "keras>=3.12"  # what the programs are written against
+INCLUDED = re.compile(r'^```python\n--8<-- "snippets/(\w+)\.py"\n```$', re.MULTILINE)
+MEANING = {  # of the marks, in words
+    "verified": "The test passed there on that day, and nothing that it rests on has changed since",
+    "stale": "The test passed there on that day, but something that it rests on has changed since",
+    "failed": "The test ran there and failed",
+    "none": "The test has not run there",
+}
+
+
+class Site:
+    def __init__(self, root: Path):
+        self.root = root
+        self.questions = {slug: rooms.read(root / f"docs/questions/{slug}.md") for slug in rooms.slugs(root)}
+        self.claims = {slug: rooms.claims(root, slug) for slug in self.questions}
+        self.records = {runner: evidence.load(root, runner) for runner in evidence.runners(root)}
+        self.hashes = {(s, study): evidence.hashes(root, s, study) for s in self.questions for study in (False, True)}
+        self.values = evidence.values(root)
+        self.papers = {p.key: p for p in parse_file(root / "docs/references.bib").entries.values()}
+        self.notebooks = sorted(p.stem for p in (root / "notebooks").glob("*.ipynb"))
+        self.topics = {topic: self._listed(topic) for topic in rooms.TOPICS if self._listed(topic)}
+
+    def _listed(self, topic: str) -> list[Question]:
+        """The questions of a topic, in the order in which one would read them."""
+        found = [q for q in self.questions.values() if q.topic == topic]
+        return sorted(found, key=lambda q: (LEVELS.index(q.level) if q.level in LEVELS else 9, q.slug))
+
+    # --------------------------------------------------------------------------------- question pages
+
+    def question_page(self, q: Question) -> str:
+        body = INCLUDED.sub(lambda m: self._program(m[1]), q.body)
+        parts = [f"# {q.question}", f'<div class="answer" markdown>\n\n{q.answer}\n\n</div>', self._verdict(q), body]
+        parts += ["## How we know { #how-we-know }", self._how_we_know(q.slug)]
+        parts += ["## Also asked", "\n".join(f"- {text}" for text in q.also_asked)]
+        if q.references:
+            parts += ["## References", "\n".join(f"- {self.reference(key)}" for key in q.references)]
+        if q.related:
+            links = [f"- [{self.questions[s].question}]({s}.md)" for s in q.related if s in self.questions]
+            parts += ["## Related questions", "\n".join(links)]
+        return "\n\n".join(parts) + "\n"
+
+    def neighbours(self, q: Question) -> tuple[Question | None, Question | None]:
+        """The questions before and after it in its topic."""
+        listed = self.topics[q.topic]
+        at = listed.index(q)
+        return listed[at - 1] if at else None, listed[at + 1] if at + 1 < len(listed) else None
+
+    def _program(self, name: str) -> str:
+        """A program with its name, what copies it, and what it needs."""
+        path = self.root / f"snippets/{name}.py"
+        buttons = "".join(
+            f'<button type="button" class="copy" data-copy="{what}">{label}</button>'
+            for what, label in (("program", "Copy"), ("all", "Copy with output"))
+        )
+        download = f'[Download](../snippets/{path.name}){{ download="{path.name}" }}'
+        bar = f'<span class="name">{path.name}</span> {buttons} {download}'
+        fence = f'```python\n--8<-- "snippets/{path.name}"\n```'
+        return "\n\n".join(
+            [
+                '<div class="program" markdown>',
+                f'<div class="bar" markdown="span">{bar}</div>',
+                fence,
+                f'<div class="needs" markdown="span">{self._needs(path)}</div>',
+                "</div>",
+            ]
+        )
+
+    def _needs(self, path: Path) -> str:
+        """What a program needs, in one line: packages, programs beside it, time."""
+        tree = rooms.parse(path, self.root)
+        imported = {n.name for node in ast.walk(tree) if isinstance(node, ast.Import) for n in node.names}
+        imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        tops = {name.partition(".")[0] for name in imported}
+        beside = sorted(p.name for p in rooms.imported_snippets(tree, self.root))
+        named = [b for b in BACKENDS if b in tops or path.stem.endswith(f"_{b}")]
+        others = sorted(tops - set(BACKENDS) - {"keras"} - {Path(b).stem for b in beside} - STANDARD)
+        packages = [f"`{KERAS}`"] if "keras" in tops or beside else []
+        packages += [f"`{b}`" for b in named] or (["a backend"] if packages else [])
+        packages += [f"`{PACKAGES.get(name, name)}`" for name in others]
+        text = f"Needs {_enumeration(packages)}" if packages else "Needs Python alone"
+        if beside:
+            text += f", and {_enumeration([f'[{b}](../snippets/{b})' for b in beside])} beside it"
+        return text + "."
+
+    def _verdict(self, q: Question) -> str:
+        """One line below the answer: how many claims, where they passed, when."""
+        items = [self.status(evidence.DEFAULT, q.slug, claim.test) for claim in self.claims[q.slug]]
+        count, fresh = len(items), sum(kind == "verified" for kind, _ in items)
+        kind = "verified" if fresh == count else "stale"
+        if fresh < count:
+            text = f"{fresh} of {count} claims verified since their last change"
+        else:
+            text = f"{count} claims verified on {self.runner(evidence.DEFAULT)}, {max(i['date'] for _, i in items)}"
+        title = "Each claim is a test. " + MEANING[kind]
+        return f'<p class="verdict {kind}" markdown>[{text}](#how-we-know){{ title="{title}" }}</p>'
+
+    def _how_we_know(self, slug: str) -> str:
+        notebook = (
+            f" [The notebook](../notebooks/{slug}.ipynb) shows it step by step." if slug in self.notebooks else ""
+        )
+        parts = [f"Each sentence is [a test](../proofs/{slug}.md) that ran where its line says.{notebook}"]
+        parts += [self._claim(slug, claim) for claim in self.claims[slug]]
+        return "\n\n".join(parts)
+
+    def _claim(self, slug: str, claim: Claim) -> str:
+        _, item = self.status(evidence.DEFAULT, slug, claim.test)
+        text = item["sentence"] if item else claim.sentence
+        lines = [f'<div class="claim" id="{claim.test}" markdown>', "", text, ""]
+        for runner in self.records:
+            kind, found = self.status(runner, slug, claim.test)
+            words = {
+                "verified": f"Verified on {self.runner(runner)}, {found.get('date')}",
+                "stale": f"Verified on {self.runner(runner)}, {found.get('date')}, before the last change",
+                "failed": f"Does not hold on {self.runner(runner)}, {found.get('date')}",
+                "none": f"Not verified yet on {self.runner(runner)}",
+            }[kind]
+            anchor = f"../proofs/{slug}.md#__codelineno-0-{claim.line}"
+            lines.append(f"{_mark(kind, words)} · [the test]({anchor}){{ .test }}\n")
+        return "\n".join([*lines, _measured_table(item), "</div>", ""])
+
+    def status(self, runner: str, slug: str, test: str) -> tuple[str, dict]:
+        """verified, stale, failed or none, and the record's entry."""
+        item = self.records.get(runner, {}).get("claims", {}).get(slug, {}).get(test)
+        if not item:
+            return "none", {}
+        if item["outcome"] != "passed":
+            return "failed", item
+        return ("verified" if item["files"] == self.hashes[slug, item.get("study", False)] else "stale"), item
+
+    def runner(self, name: str) -> str:
+        env = self.records.get(name, {}).get("environment", {})
+        backend = env.get("backend", name.rpartition("-")[2])
+        versions = f"{BACKENDS[backend]} {env.get(backend, '')}".strip()
+        device = "CPU" if name.startswith("cpu-") else env.get("device", name)
+        return f"{device}, {versions}" + (f", Keras {env['keras']}" if "keras" in env else "")
+
+    def reference(self, key: str, anchor: str = "ref-") -> str:
+        paper = self.papers[key]
+        names = [" ".join(p.prelast_names + p.last_names) for p in paper.persons["author"]]
+        who = names[0] if len(names) == 1 else f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} et al."
+        f = {k: str(Text.from_latex(v)) for k, v in paper.fields.items() if k != "url"}
+        where = f.get("journal") or f.get("booktitle") or f.get("publisher", "")
+        if "volume" in f:
+            where += f" {f['volume']}"
+        url = paper.fields["url"]
+        return f'<span id="{anchor}{key}">{who} ({f["year"]}).</span> [{f["title"]}]({url}). {where}.'
+
+    # --------------------------------------------------------------------------------------- lists
+
+    def question_list(self) -> str:
+        """Every question with its answer, by topic."""
+        parts = []
+        for topic, listed in self.topics.items():
+            parts.append(f"## [{rooms.TOPICS[topic]}](topics/{topic}.md) {{ #{topic} }}")
+            parts += [_listing(q, "") for q in listed]
+        return "\n\n".join(parts)
+
+    def topic_page(self, topic: str) -> str:
+        parts = [f"# {rooms.TOPICS[topic]}", *(_listing(q, "../") for q in self.topics[topic])]
+        others = [f"[{rooms.TOPICS[t]}]({t}.md)" for t in self.topics if t != topic]
+        return "\n\n".join([*parts, "## Other topics", "\n".join(f"- {link}" for link in others)]) + "\n"
+
+    def verified_table(self) -> str:
+        runners = list(self.records)
+        parts = []
+        for slug, q in self.questions.items():
+            parts += [f"## {q.question}", f"[The answer](questions/{slug}.md)", ""]
+            rows = [f"| claim | {' | '.join(self.runner(r) for r in runners)} |", "| --- |" + " --- |" * len(runners)]
+            for claim in self.claims[slug]:
+                marks = [self.status(r, slug, claim.test) for r in runners]
+                text = next((item["sentence"] for _, item in marks if item), claim.sentence)
+                words = {
+                    "verified": "verified",
+                    "stale": "before the last change",
+                    "failed": "does not hold",
+                    "none": "not run",
+                }
+                cells = [f"{_mark(k, words[k])} {item.get('date', '')}" for k, item in marks]
+                rows.append(f"| [{text}](questions/{slug}.md#{claim.test}) | {' | '.join(cells)} |")
+            parts.append("\n".join(rows))
+        return "\n\n".join(parts)
+
+    # ------------------------------------------------------------------------------- placeholders
+
+    def fill(self, markdown: str, slug: str, up: str) -> str:
+        """Fill in numbers, proofs, citations and lists, outside of code. `up` leads from the page to docs/."""
+        held: list[str] = []
+
+        def hold(match: re.Match) -> str:
+            held.append(match[0])
+            return f"\0{len(held) - 1}\0"
+
+        for pattern in (rooms.FENCE, rooms.CODE):
+            markdown = pattern.sub(hold, markdown)
+        markdown = rooms.CITATION.sub(lambda m: self._citation(m, slug, up), markdown)
+        markdown = rooms.PLACEHOLDER.sub(lambda m: self._placeholder(m[1], slug, up), markdown)
+        while "\0" in markdown:
+            markdown = re.sub(r"\0(\d+)\0", lambda m: held[int(m[1])], markdown)
+        return markdown
+
+    def _placeholder(self, text: str, slug: str, up: str) -> str:
+        if text in LISTS:
+            return LISTS[text](self)
+        if text in PARTIALS:
+            return (self.root / f"theme/partials/{text}.html").read_text(encoding="utf-8")
+        proof = rooms.PROOF.match(text)
+        return self.proof(proof["test"], proof["slug"] or slug, slug, up) if proof else evidence.fill(text, self.values)
+
+    def proof(self, test: str, where: str, slug: str, up: str, words: str = "proven by a test") -> str:
+        """A link to the claim that proves a sentence of the page `slug`."""
+        if test not in [c.test for c in self.claims.get(where, [])]:
+            raise Problem(f"there is no claim `{where}.{test}`.")
+        page = "" if where == slug else f"{up}questions/{where}.md"
+        kind, _ = self.status(evidence.DEFAULT, where, test)
+        return f"[{words if kind == 'verified' else 'see the test'}]({page}#{test}){{ .proof }}"
+
+    def _citation(self, match: re.Match, slug: str, up: str) -> str:
+        key = match["key"]
+        if key not in self.papers:
+            raise Problem(f"unknown reference `{key}`: not in docs/references.bib.")
+        label = self.reference(key).partition("</span>")[0].partition(">")[2].rstrip(".")
+        label = label.replace("(", "").replace(")", "")
+        place = f", {match['place']}" if match["place"] else ""
+        return f"([{label}](#ref-{key}){place})"
+
+
+LISTS = {"questions": Site.question_list, "verified": Site.verified_table}
+PARTIALS = ("field", "network")  # pieces of the home page that are HTML
+STANDARD = sys.stdlib_module_names
+
+
+def _enumeration(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _listing(q: Question, up: str) -> str:
+    """A question and its answer, as lists show them."""
+    return f"[{q.question}]({up}questions/{q.slug}.md){{ .question }}\n\n{q.answer}"
+
+
+def _mark(kind: str, words: str) -> str:
+    """A mark, its meaning in words for a pointer and for a screen reader."""
+    meaning = html.escape(MEANING[kind])
+    return f'<span class="mark {kind}" title="{meaning}">{words}<span class="unseen"> ({meaning})</span></span>'
+
+
+def _measured_table(item: dict) -> str:
+    if not item.get("values"):
+        return ""
+    rows = ["| measured | value | must be |", "| --- | --- | --- |"]
+    for name, fields in item["values"].items():
+        value = evidence.Value(**fields)
+        rows.append(f"| {name.replace('_', ' ')} | {_cell(value.value)} | {_condition(value)} |")
+    return "\n".join(["<details markdown><summary>Measured values</summary>", "", *rows, "", "</details>"])
+
+
+def _condition(value: evidence.Value) -> str:
+    if value.kind == "exact":
+        return "exactly this"
+    if value.kind == "close":
+        return f"{_cell(value.expected)} ± {value.tolerance:g}"
+    if value.kind == "sampled":
+        return f"{_cell(value.expected)} ± {evidence.SIGMAS * value.error:.2g} (5 standard errors, n = {value.n})"
+    return f"95 % interval {_cell(value.low)} to {_cell(value.high)}, {value.n} paired replicas"
+
+
+def _cell(value) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}".replace("-", "−")
+    return f"`{value}`" if isinstance(value, str) else str(value)
+
+
+def plain(markdown: str) -> str:
+    """Markdown as plain text, for a description."""
+    return re.sub(r"[*_`]|\[@[^\]]*\]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown))
+
+
+def proof_page(q: Question) -> str:
+    name = f"tests/questions/test_{module(q.slug)}.py"
+    return (
+        f"# Proof: {q.question}\n\n[The answer](../questions/{q.slug}.md) rests on `{name}`. "
+        f'Run it with `make verify Q={q.slug}`.\n\n```python linenums="1"\n--8<-- "{name}"\n```\n'
+    )
