@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+import yaml
 from pybtex.database import parse_file
 from pybtex.richtext import Text
 
@@ -38,6 +39,7 @@ class Site:
         self.hashes = {(s, study): evidence.hashes(root, s, study) for s in self.questions for study in (False, True)}
         self.values = evidence.values(root)
         self.papers = {p.key: p for p in parse_file(root / "docs/references.bib").entries.values()}
+        self.terms = _terms(root / "docs/glossary.md")
         self.notebooks = sorted(p.stem for p in (root / "notebooks").glob("*.ipynb"))
         self.topics = {topic: self._listed(topic) for topic in rooms.TOPICS if self._listed(topic)}
 
@@ -201,6 +203,36 @@ class Site:
             parts.append("\n".join(rows))
         return "\n\n".join(parts)
 
+    def reference_list(self) -> str:
+        """Each paper that a question cites, with those questions."""
+        parts = []
+        for key in sorted(self.papers, key=lambda key: self.reference(key).partition(">")[2].lower()):
+            citing = [f"[{q.question}](questions/{q.slug}.md)" for q in self.questions.values() if key in q.references]
+            if citing:
+                parts.append(f"{self.reference(key)}\n\n" + "\n".join(f"- {link}" for link in citing))
+        return "\n\n".join(parts)
+
+    def where_table(self) -> str:
+        """The rows of docs/where.yml whose questions are all there."""
+        name = "docs/where.yml"
+        rows = [f"| architecture | {' | '.join(WHERE.values())} |", "| --- |" + " --- |" * len(WHERE)]
+        for row in yaml.safe_load(rooms.text_of(self.root / name, self.root)):
+            if not (isinstance(row, dict) and row.keys() == {"for", *WHERE}):
+                raise Problem(
+                    f"{name}: each row says `for`, {', '.join(f'`{key}`' for key in WHERE)} and nothing else."
+                )
+            if all(row[key]["see"] in self.questions for key in WHERE):
+                cells = [self._where_cell(name, row[key]) for key in WHERE]
+                rows.append(f"| **{row['for']}** | {' | '.join(cells)} |")
+        return "\n".join(rows)
+
+    def _where_cell(self, name: str, cell: dict) -> str:
+        try:
+            proof = self.proof(cell["proof"], cell["see"], "", "", "proof")
+        except Problem as problem:
+            raise Problem(f"{name}: {problem}") from None
+        return f"[{cell['says']}](questions/{cell['see']}.md) {proof}"
+
     # ------------------------------------------------------------------------------- placeholders
 
     def fill(self, markdown: str, slug: str, up: str) -> str:
@@ -242,10 +274,17 @@ class Site:
         label = self.reference(key).partition("</span>")[0].partition(">")[2].rstrip(".")
         label = label.replace("(", "").replace(")", "")
         place = f", {match['place']}" if match["place"] else ""
-        return f"([{label}](#ref-{key}){place})"
+        page = "" if slug in self.questions else f"{up}references.md"  # a question lists its own
+        return f"([{label}]({page}#ref-{key}){place})"
 
 
-LISTS = {"questions": Site.question_list, "verified": Site.verified_table}
+LISTS = {
+    "questions": Site.question_list,
+    "verified": Site.verified_table,
+    "references": Site.reference_list,
+    "where": Site.where_table,
+}
+WHERE = {"place": "place", "layer": "layer", "rate": "first rate to try", "avoid": "avoid"}
 PARTIALS = ("field", "network")  # pieces of the home page that are HTML
 STANDARD = sys.stdlib_module_names
 
@@ -289,6 +328,46 @@ def _cell(value) -> str:
     if isinstance(value, float):
         return f"{value:.4g}".replace("-", "−")
     return f"`{value}`" if isinstance(value, str) else str(value)
+
+
+TERM = re.compile(r"^(\S[^\n{]*?) \{ #([\w-]+) \}\n:   (.+(?:\n    .+)*)", re.MULTILINE)
+TAG = re.compile(r"(<[^>]*>)")
+NOT_PROSE = re.compile(r"<(/?)(?:a|button|code|dt|figure|h[1-6]|math|pre|summary|svg|table)\b")
+
+
+def _terms(glossary: Path) -> dict[str, tuple[str, str]]:
+    """Term → its anchor in the glossary and its meaning in one sentence."""
+    found = TERM.findall(glossary.read_text(encoding="utf-8")) if glossary.exists() else []
+    return {
+        term.lower(): (anchor, re.match(r".+?[.:](?=\s|$)", plain(" ".join(text.split())))[0])
+        for term, anchor, text in found
+    }
+
+
+def mark_terms(html_text: str, terms: dict[str, tuple[str, str]], glossary: str) -> str:
+    """Link the first use of each term to the glossary, with its meaning as a description that CSS shows."""
+    if not terms:
+        return html_text
+    names = "|".join(re.escape(term) for term in sorted(terms, key=len, reverse=True))
+    pattern = re.compile(rf"(?<![\w-])(?<!learning )({names})(s?)(?![\w-])", re.IGNORECASE)
+    seen: set[str] = set()
+
+    def link(match: re.Match) -> str:
+        term = match[1].lower()
+        if term in seen:
+            return match[0]
+        seen.add(term)
+        anchor, meaning = terms[term]
+        return f'<a class="term" href="{glossary}#{anchor}" aria-description="{html.escape(meaning)}">{match[0]}</a>'
+
+    pieces, depth = TAG.split(html_text), 0
+    for i, piece in enumerate(pieces):
+        tag = NOT_PROSE.match(piece)
+        if tag and not piece.endswith("/>"):
+            depth += -1 if tag[1] else 1
+        elif not depth and not piece.startswith("<"):
+            pieces[i] = pattern.sub(link, piece)
+    return "".join(pieces)
 
 
 def plain(markdown: str) -> str:

@@ -13,6 +13,7 @@ import latex2mathml.converter
 from mkdocs.exceptions import PluginError
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File
+from mkdocs.utils import get_relative_url
 
 from kb import notebook_pages, pages
 from kb import question as rooms
@@ -20,6 +21,7 @@ from kb.question import Problem
 
 ROOT = Path(__file__).parent.parent
 WATCH = ("snippets", "notebooks", "tests/questions", "evidence", "theme", "kb")
+GLOSSED = ("questions", "notebooks", "thread.md")  # pages on which the first use of a term carries its meaning
 
 state: pages.Site  # what this build knows
 
@@ -114,6 +116,9 @@ def on_page_content(html_text, page, config, files):
         if not re.search(r'\balt="[^"]', image):
             raise PluginError(f"{page.file.src_uri}: a figure has no alt text: {image[:80]}")
     html_text = html_text.replace('<span class="c1">#&gt;', '<span class="c1 printed">#&gt;')
+    if page.file.src_uri.partition("/")[0] in GLOSSED:
+        glossary = get_relative_url("glossary/", page.url)
+        html_text = pages.mark_terms(html_text, state.terms, glossary)
     # a wide table scrolls inside itself, and a keyboard can scroll it
     return html_text.replace("<table>", '<div class="table" tabindex="0"><table>').replace("</table>", "</table></div>")
 
