@@ -1,8 +1,8 @@
 """Write and read the records of what ran where; say whether a record is still fresh and untouched.
 
 A record, `evidence/<device>-<backend>.json`, holds the environment once, then each claim by question: its sentence,
-outcome, day, seconds, measured values, and the hash of every file that it rests on. A seal, the hash of the entry
-itself, makes a hand-edited value show. `Value` is one measured number with what it was checked against.
+outcome, day, seconds, measured values, and the hash of every file that it rests on; then, where they were timed, how
+long the programs took. A seal, the hash of the entry itself, makes a hand-edited value show. `Value` is one measured number with what it was checked against.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from kb.question import MEASURED, Problem, claims, clause, module, rests_on, roo
 
 DEFAULT = "cpu-tensorflow"
 ENTRY = ("sentence", "outcome", "date", "seconds", "values", "files", "seal")
+PROGRAM = ("seconds", "file", "seal")
 SIGMAS = 5  # a sampled value holds within so many standard errors
 
 
@@ -80,6 +81,8 @@ def load(root: Path, runner: str = DEFAULT) -> dict:
             for item in tests.values():
                 [item[key] for key in ENTRY]
                 [Value(**value) for value in item["values"].values()]
+        for timed in record.get("programs", {}).values():
+            [item[key] for item in timed.values() for key in PROGRAM]
     except json.JSONDecodeError as error:
         raise Problem(f"evidence/{runner}.json:{error.lineno}: the record is not valid JSON: {again}.") from None
     except (KeyError, TypeError, AttributeError, ValueError):
@@ -134,13 +137,13 @@ def sentence(template: str, measured: dict[str, Value]) -> str:
 def hashes(root: Path, slug: str, study: bool = False) -> dict[str, str]:
     """The hash of every file that the claims of a question rest on; a study, which takes minutes, on no notebook."""
     files = [p for p in rests_on(root, slug) if not (study and p.suffix == ".ipynb")]
-    return {p.relative_to(root).as_posix(): _digest(p.read_bytes()) for p in files}
+    return {p.relative_to(root).as_posix(): digest(p.read_bytes()) for p in files}
 
 
 def seal(entry: dict) -> str:
     """The hash of an entry's own content."""
     content = {key: value for key, value in entry.items() if key != "seal"}
-    return _digest(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
+    return digest(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
 
 
 def stale(root: Path, slug: str, entry: dict, now: dict[str, str] | None = None) -> list[str]:
@@ -149,8 +152,15 @@ def stale(root: Path, slug: str, entry: dict, now: dict[str, str] | None = None)
     return sorted(name for name in now.keys() | entry["files"].keys() if now.get(name) != entry["files"].get(name))
 
 
-def write(root: Path, runner: str, environment: dict, entries: dict[str, dict[str, dict]], whole: bool) -> None:
-    """Write the entries of a run, question by question.
+def write(
+    root: Path,
+    runner: str,
+    environment: dict,
+    entries: dict[str, dict[str, dict]],
+    whole: bool,
+    seconds: dict[str, dict[str, float]] | None = None,
+) -> None:
+    """Write the entries of a run, question by question; `seconds` says how long each question's programs took.
 
     `whole` replaces the record; otherwise the questions that ran replace theirs, which only the environment that
     recorded the others may do. A study's entries stay until it is run again. Raises `Problem` if the environment is
@@ -173,11 +183,23 @@ def write(root: Path, runner: str, environment: dict, entries: dict[str, dict[st
             kept = {t: item for t, item in old["claims"].get(slug, {}).items() if bool(item.get("study")) != is_study}
             known = [c.test for c in claims(root, slug)]
             merged[slug] = {test: (kept | tests)[test] for test in known if test in kept | tests}
+        timed = {slug: _timed(root, programs) for slug, programs in (seconds or {}).items() if slug in entries}
+        timed = ({} if whole else old.get("programs", {})) | timed
         content = {
             "environment": {**environment, "seal": seal(environment)},
             "claims": {slug: merged[slug] for slug in sorted(merged)},
+            **({"programs": {slug: timed[slug] for slug in sorted(timed)}} if timed else {}),
         }
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _timed(root: Path, programs: dict[str, float]) -> dict[str, dict]:
+    """How long each program took, with the hash of its file, sealed."""
+    found = {}
+    for name in sorted(programs):
+        made = {"seconds": round(programs[name], 1), "file": digest((root / f"snippets/{name}").read_bytes())}
+        found[name] = {**made, "seal": seal(made)}
+    return found
 
 
 @contextlib.contextmanager
@@ -254,6 +276,10 @@ def _edited(runner: str, record: dict) -> dict[str, str]:
         wrong = [test for test, item in tests.items() if item["seal"] != seal(item)]
         if wrong:
             found[slug] = f"evidence/{runner}.json: {', '.join(f'{slug}.{test}' for test in wrong)} {why}"
+    for slug, programs in record.get("programs", {}).items():
+        wrong = [name for name, item in programs.items() if item["seal"] != seal(item)]
+        if wrong and slug not in found:
+            found[slug] = f"evidence/{runner}.json: the time of {', '.join(wrong)} {why}"
     return found
 
 
@@ -282,7 +308,7 @@ def _lags(root: Path, slug: str, record: dict) -> list[str]:
     return found
 
 
-def _digest(data: bytes) -> str:
+def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 

@@ -103,7 +103,18 @@ class Site:
         text = f"Needs {_enumeration(packages)}" if packages else "Needs Python alone"
         if beside:
             text += f", and {_enumeration([f'[{b}](../snippets/{b})' for b in beside])} beside it"
+        seconds = self._seconds(path)
+        if seconds:
+            text += f". Runs in about {seconds:.0f} s on {self.runner(evidence.DEFAULT)}"
         return text + "."
+
+    def _seconds(self, path: Path) -> float | None:
+        """How long the program took as one of its own, if it is still the one that was timed."""
+        for programs in self.records.get(evidence.DEFAULT, {}).get("programs", {}).values():
+            timed = programs.get(path.name)
+            if timed and timed["file"] == evidence.digest(path.read_bytes()):
+                return max(timed["seconds"], 1)
+        return None
 
     def _verdict(self, q: Question) -> str:
         """One line below the answer: how many claims, where they passed, when."""
@@ -209,7 +220,7 @@ class Site:
         for key in sorted(self.papers, key=lambda key: self.reference(key).partition(">")[2].lower()):
             citing = [f"[{q.question}](questions/{q.slug}.md)" for q in self.questions.values() if key in q.references]
             if citing:
-                parts.append(f"{self.reference(key)}\n\n" + "\n".join(f"- {link}" for link in citing))
+                parts.append(f"{self.reference(key)}\n\nCited in: {' · '.join(citing)}\n{{ .cited }}")
         return "\n\n".join(parts)
 
     def where_table(self) -> str:

@@ -49,6 +49,7 @@ def pytest_configure(config):
     config.kb_failed = set()  # slugs with a failure
     config.kb_setup = {}  # test → seconds of its fixtures
     config.kb_programs = {}  # snippet → what it prints as a program of its own, in time
+    config.kb_seconds = {}  # slug → snippet → seconds, as a program of its own
 
 
 def pytest_sessionstart(session):
@@ -220,7 +221,9 @@ class SnippetItem(_Item):
         if never_run:
             raise Problem(f"{name}:{never_run[0]}: this line never runs when the program does.")
         program = self.config.kb_programs.get(self.path)
-        snippet.check(f"python {name}", source, program.result() if program else snippet.run_program(self.path))
+        printed, seconds = program.result() if program else snippet.run_program(self.path)
+        snippet.check(f"python {name}", source, printed)
+        self.user_properties.append(("program", {"name": self.path.name, "seconds": seconds}))
 
 
 class NotebookItem(_Item):
@@ -377,6 +380,9 @@ def pytest_runtest_logreport(report):
     """Collect outcomes and values, in the process that writes the record."""
     properties = dict(report.user_properties)
     slug, claim, config = properties.get("question"), properties.get("claim"), _config
+    timed = properties.get("program")
+    if timed and report.when == "call":
+        config.kb_seconds.setdefault(slug, {})[timed["name"]] = timed["seconds"]
     if slug and report.failed:
         config.kb_failed.add(slug)
     seconds = config.kb_setup.pop(report.nodeid, 0) + report.duration
@@ -423,7 +429,7 @@ def pytest_sessionfinish(session, exitstatus):
     if config.kb_failed:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     try:
-        evidence.write(root, runner_name(config), environment(config), entries, whole)
+        evidence.write(root, runner_name(config), environment(config), entries, whole, config.kb_seconds)
     except Problem as problem:
         pytest.exit(str(problem), 4)
     say.write_line(f"\nrecorded in evidence/{runner_name(config)}.json: {', '.join(sorted(entries))}", green=True)

@@ -22,6 +22,7 @@ from kb.question import Problem
 ROOT = Path(__file__).parent.parent
 WATCH = ("snippets", "notebooks", "tests/questions", "evidence", "theme", "kb")
 GLOSSED = ("questions", "notebooks", "thread.md")  # pages on which the first use of a term carries its meaning
+DRAWING = re.compile(r"^!\[([^\]]+)\]\(((?:\.\./)*assets/)([\w-]+)\.svg\)$", re.MULTILINE)
 
 state: pages.Site  # what this build knows
 
@@ -67,6 +68,9 @@ def on_files(files, config):
         generate(f"proofs/{slug}.md", pages.proof_page(q))
         for path in rooms.snippets(ROOT, slug):
             files.append(_repository_file(f"snippets/{path.name}", config))
+    for path in sorted((ROOT / "docs/assets").glob("*.svg")):
+        for scheme, svg in notebook_pages.palettes(path.read_text(encoding="utf-8"), colours).items():
+            generate(f"assets/{path.stem}-{scheme}.svg", svg)
     for topic in state.topics:
         generate(f"topics/{topic}.md", state.topic_page(topic))
     return files
@@ -104,6 +108,7 @@ def on_page_markdown(markdown, page, config, files):
         elif folder == "proofs":
             page.meta |= {"search": {"exclude": True}, "above": link("Proof", f"questions/{slug}.md")}
             return markdown
+        markdown = DRAWING.sub(_drawing, markdown)
         return state.fill(markdown, slug, "../" * page.file.src_uri.count("/"))
     except Problem as problem:
         raise PluginError(f"{page.file.src_uri}: {problem}") from None
@@ -125,6 +130,12 @@ def on_page_content(html_text, page, config, files):
 
 def _repository_file(path: str, config) -> File:
     return File(path, src_dir=str(ROOT), dest_dir=config.site_dir, use_directory_urls=config.use_directory_urls)
+
+
+def _drawing(match: re.Match) -> str:
+    """A drawing that stands by itself, once for each palette."""
+    svg = rooms.text_of(ROOT / f"docs/assets/{match[3]}.svg", ROOT)
+    return notebook_pages.drawing(match[1], f"{match[2]}{match[3]}", svg)
 
 
 def _mathml(match: re.Match) -> str:

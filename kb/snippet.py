@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from kb import fork
@@ -94,8 +95,9 @@ def run_here(path: Path) -> tuple[list[tuple[int, str]], list[int]]:
     return out.printed, cov.analysis2(str(path))[3]
 
 
-def run_program(path: Path) -> str:
-    """Run `python snippets/<name>.py` in an empty folder, as a reader does, and return what it prints."""
+def run_program(path: Path) -> tuple[str, float]:
+    """Run `python snippets/<name>.py` in an empty folder, as a reader does: what it prints, and how many seconds."""
+    start = time.monotonic()
     with tempfile.TemporaryDirectory() as empty:
         try:
             if fork.is_on():
@@ -109,7 +111,7 @@ def run_program(path: Path) -> str:
     if run.returncode:
         last = run.stderr.strip().splitlines()[-1:]
         raise Problem(f"snippets/{path.name}: as a program of its own it fails: {clause(*last or ['no message'])}.")
-    return run.stdout
+    return run.stdout, time.monotonic() - start
 
 
 NO_NETWORK = "the program needs the network: a snippet runs without."

@@ -226,3 +226,33 @@ def test_a_claims_sentence_that_cannot_be_filled_in_is_one_clear_sentence(templa
     message = str(refused.value)
     assert message.startswith(f"the sentence “{template}” cannot be filled in: ") and message.endswith(".")
     assert "Error(" not in message
+
+
+# ------------------------------------------------------------------------------ how long programs take
+
+
+def test_a_run_writes_how_long_its_programs_took(project, entries):
+    evidence.write(project.root, evidence.DEFAULT, ENVIRONMENT, {"half": entries}, True, {"half": {"half.py": 2.34}})
+    timed = evidence.load(project.root)["programs"]["half"]["half.py"]
+    assert timed["seconds"] == 2.3
+    assert timed["file"] == evidence.hashes(project.root, "half")["snippets/half.py"]
+    assert project.problems() == []
+
+
+def test_a_run_without_programs_keeps_the_seconds_of_others(project, entries):
+    seconds = {"half": {"half.py": 2.3}}
+    evidence.write(project.root, evidence.DEFAULT, ENVIRONMENT, {"half": entries}, True, seconds)
+    before = evidence.load(project.root)
+    evidence.write(project.root, evidence.DEFAULT, ENVIRONMENT, {"half": entries}, False)
+    assert evidence.load(project.root) == before
+
+
+def test_a_record_from_before_programs_were_timed_is_whole(project):
+    assert "programs" not in evidence.load(project.root)
+    assert project.problems() == []
+
+
+def test_seconds_that_somebody_wrote_are_refused(project, entries):
+    evidence.write(project.root, evidence.DEFAULT, ENVIRONMENT, {"half": entries}, True, {"half": {"half.py": 9.0}})
+    project.edit_record(lambda record: record["programs"]["half"]["half.py"].update(seconds=0.1))
+    project.refuses(f"evidence/{evidence.DEFAULT}.json", "the time of half.py was edited by hand")
