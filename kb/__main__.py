@@ -38,6 +38,7 @@ def main() -> int:
 def check(root: Path) -> int:
     """Run every check that needs no TensorFlow, the slow ones side by side; print what is wrong and count it."""
     run = [sys.executable, "-m"]
+    forms = [str(root / f".github/ISSUE_TEMPLATE/{name}.yml") for name in ("question", "wrong")]
     workflows = sorted(str(p.relative_to(root)) for p in (root / ".github/workflows").glob("*.yml"))
     tools = {
         "pages build": [*run, "mkdocs", "--quiet", "build", "--site-dir", str(root / ".cache/check")],
@@ -46,6 +47,7 @@ def check(root: Path) -> int:
         "format": [*run, "ruff", "format", "--check", "--quiet", "."],
         "spelling": [*run, "codespell_lib", "docs", "README.md", "CHANGELOG.md", "snippets", "kb", "tests"],
         "workflows": [*run, "check_jsonschema", "--quiet", "--builtin-schema", "vendor.github-workflows", *workflows],
+        "issue forms": [*run, "check_jsonschema", "--quiet", "--builtin-schema", "vendor.github-issue-forms", *forms],
         "workflow security": ["zizmor", "--offline", "--quiet", "--no-progress", ".github/workflows"],
     }
     tools["workflow security"][0] = str(Path(sys.executable).parent / "zizmor")

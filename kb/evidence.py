@@ -2,7 +2,8 @@
 
 A record, `evidence/<device>-<backend>.json`, holds the environment once, then each claim by question: its sentence,
 outcome, day, seconds, measured values, and the hash of every file that it rests on; then, where they were timed, how
-long the programs took. A seal, the hash of the entry itself, makes a hand-edited value show. `Value` is one measured number with what it was checked against.
+long the programs took. A seal, the hash of the entry itself, makes a hand-edited value show. `Value` is one measured
+number with what it was checked against.
 """
 
 import contextlib

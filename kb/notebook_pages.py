@@ -9,8 +9,12 @@ from pathlib import Path
 from kb import question as rooms
 from kb.question import Problem
 
+COLAB = "https://colab.research.google.com/github/"
+GITHUB = "https://github.com/"
+BRANCH = "gh-pages"  # where `mkdocs gh-deploy` puts the built site, and Colab finds its notebooks
 
-def page(root: Path, slug: str) -> str:
+
+def page(root: Path, slug: str, repository: str = "") -> str:
     """A notebook as Markdown: its prose, its code, its printed output, its figures as files."""
     parts, figure = [], 0
     for cell in _cells(root, slug):
@@ -33,15 +37,25 @@ def page(root: Path, slug: str) -> str:
                 parts.append(f"````text {{ .output }}\n{text.rstrip()}\n````")
     title = next(i for i, part in enumerate(parts) if part.startswith("# "))
     heading, _, rest = parts[title].partition("\n")
-    parts[title] = "\n\n".join([heading, _head(slug), rest.strip()]).rstrip()
+    parts[title] = "\n\n".join([heading, _head(slug, repository), rest.strip()]).rstrip()
     return "\n\n".join(parts) + "\n"
 
 
-def _head(slug: str) -> str:
+def _head(slug: str, repository: str) -> str:
+    """What one can do with a notebook: in a browser, in an empty folder."""
+    links = [f'<a href="{slug}.ipynb" download="{slug}.ipynb">Download</a>']
+    if repository.startswith(GITHUB):
+        path = f"{repository.removeprefix(GITHUB).strip('/')}/blob/{BRANCH}/notebooks/{slug}/{colab_name(slug)}"
+        links.insert(0, f"[Open in Colab]({COLAB}{path})")
     return (
-        f"[The answer](../questions/{slug}.md) · "
-        f'<a href="{slug}.ipynb" download>Download the notebook</a>, which brings its programs along.'
+        f"{' '.join(links)}\n{{ .actions }}\n\n"
+        f"The download brings its programs along. To run it: `jupyter lab {slug}.ipynb`, or `make notebook` in the "
+        "project.\n{ .needs }"
     )
+
+
+def colab_name(slug: str) -> str:
+    return f"{slug}-colab.ipynb"
 
 
 def _figure_markdown(number: int, data: dict, alt: str, slug: str) -> str:
@@ -94,14 +108,30 @@ def figures(root: Path, slug: str, colours: dict) -> dict[str, str | bytes]:
     return found
 
 
-def download(root: Path, slug: str) -> str:
-    """The notebook with the files that it uses in its first cells, so that it runs in an empty folder."""
+def download(root: Path, slug: str, colab: bool = False) -> str:
+    """The notebook with the files that it uses in its first cells, so that it runs in an empty folder.
+
+    Colab brings versions of its own: there, the first cell installs those that are locked.
+    """
     path = root / f"notebooks/{slug}.ipynb"
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    files = [root / "notebooks/figures.mplstyle", *sorted(rooms.imported_snippets(rooms.notebook_source(path), root))]
+    source = rooms.notebook_source(path)
+    files = [root / "notebooks/figures.mplstyle", *sorted(rooms.imported_snippets(source, root))]
     first = [_cell(file.name, f"%%writefile {file.name}\n{file.read_text(encoding='utf-8')}") for file in files]
+    if colab:
+        sources = [source, *(file.read_text(encoding="utf-8") for file in files[1:])]
+        first.insert(0, _cell("pip", f"%pip install --quiet {' '.join(_pinned(root, sources))}"))
     notebook["cells"] = first + notebook["cells"]
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def _pinned(root: Path, sources: list[str]) -> list[str]:
+    """The packages that programs import, in the versions of the tests' lock file, with the default backend."""
+    lock = (root / "requirements/test.txt").read_text(encoding="utf-8")
+    versions = dict(re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE))
+    imported = set(re.findall(r"^\s*(?:import|from) (\w+)", "\n".join(sources), re.MULTILINE)) | {"tensorflow"}
+    names = sorted(rooms.PACKAGES.get(name, name) for name in imported)
+    return [f"{name}=={versions[name]}" for name in names if name in versions]
 
 
 def _cell(name: str, source: str) -> dict:

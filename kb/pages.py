@@ -19,7 +19,6 @@ from kb.check import LEVELS
 from kb.question import Claim, Problem, Question, module
 
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-PACKAGES = {"sklearn": "scikit-learn"}  # where a package is called otherwise than its module
 KERAS = "keras>=3.12"  # what the programs are written against
 INCLUDED = re.compile(r'^```python\n--8<-- "snippets/(\w+)\.py"\n```$', re.MULTILINE)
 MEANING = {  # of the marks, in words
@@ -99,7 +98,7 @@ class Site:
         others = sorted(tops - set(BACKENDS) - {"keras"} - {Path(b).stem for b in beside} - STANDARD)
         packages = [f"`{KERAS}`"] if "keras" in tops or beside else []
         packages += [f"`{b}`" for b in named] or (["a backend"] if packages else [])
-        packages += [f"`{PACKAGES.get(name, name)}`" for name in others]
+        packages += [f"`{rooms.PACKAGES.get(name, name)}`" for name in others]
         text = f"Needs {_enumeration(packages)}" if packages else "Needs Python alone"
         if beside:
             text += f", and {_enumeration([f'[{b}](../snippets/{b})' for b in beside])} beside it"

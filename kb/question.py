@@ -21,6 +21,8 @@ TOPICS = {  # the site's topics, in the order of the home page
     "transformer": "Transformers",
 }
 
+PACKAGES = {"sklearn": "scikit-learn"}  # where a package is called otherwise than its module
+
 PLACEHOLDER = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 MEASURED = re.compile(r"(?P<slug>[a-z0-9-]+)\.(?P<name>\w+)(?P<rest>(?:\.\w+)?(?::[^}]*)?)$")
 PROOF = re.compile(r"proof\s+(?:(?P<slug>[a-z0-9-]+)\.)?(?P<test>test_\w+)$")

@@ -62,6 +62,9 @@ def on_files(files, config):
     for slug in state.notebooks:
         files.append(_repository_file(f"notebooks/{slug}.ipynb", config))
         generate(f"notebooks/{slug}/{slug}.ipynb", notebook_pages.download(ROOT, slug))
+        if config.repo_url:
+            name = notebook_pages.colab_name(slug)
+            generate(f"notebooks/{slug}/{name}", notebook_pages.download(ROOT, slug, colab=True))
         for name, content in notebook_pages.figures(ROOT, slug, colours).items():
             generate(f"notebooks/{slug}/{name}", content)
     for slug, q in state.questions.items():
@@ -94,7 +97,7 @@ def on_page_markdown(markdown, page, config, files):
 
     try:
         if folder == "notebooks":
-            markdown, page.meta = notebook_pages.page(ROOT, slug), {}
+            markdown, page.meta = notebook_pages.page(ROOT, slug, config.repo_url or ""), {}
             if slug in state.questions:
                 page.meta["above"] = link("Notebook", f"questions/{slug}.md")
         elif folder == "questions" and slug in state.questions:

@@ -657,7 +657,7 @@ MKDOCS = {
     "theme": {"name": None, "custom_dir": "theme"},
     "plugins": [],
     "validation": {"links": {"not_found": "warn", "anchors": "warn"}},
-    "extra": {"figure_colours": {"light": {"#ffffff": "none"}}},
+    "extra": {"figure_colours": {"light": {"#ffffff": "none"}, "dark": {"#ffffff": "none"}}},
     "not_in_nav": "/questions/\n/notebooks/\n/proofs/\n/topics/\n",
     "markdown_extensions": ["md_in_html", "attr_list"],
 }
