@@ -203,7 +203,7 @@ class _Item(pytest.Item):
         return str(excinfo.value) if isinstance(excinfo.value, Problem) else super().repr_failure(excinfo, style)
 
     def reportinfo(self):
-        return self.path, None, f"{self.path.parent.name}/{self.path.name}"
+        return self.path, 0, f"{self.path.parent.name}/{self.path.name}"  # pytest wants a line of what it skips
 
 
 class SnippetItem(_Item):

@@ -16,6 +16,7 @@ TOPICS = {  # the site's topics, in the order of the home page
     "placement": "Where to put it",
     "rate": "How much of it",
     "training": "Training and inference",
+    "model": "Changing a model",
     "evidence": "Does it help?",
     "convolution": "Convolutional networks",
     "transformer": "Transformers",
