@@ -26,12 +26,12 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 serve: .venv/site/.ready ## build the site and serve it at http://127.0.0.1:8000 (PORT=8001)
-	@$(SITE) -m mkdocs --quiet serve --dev-addr 127.0.0.1:$(PORT) & server=$$!; \
+	@$(SITE) -m kb.start --quiet serve --dev-addr 127.0.0.1:$(PORT) & server=$$!; \
 	trap 'kill $$server 2>/dev/null' INT TERM; \
 	$(SITE) -m kb wait $(PORT) $$server; wait $$server
 
 site: .venv/site/.ready ## build the site into site/
-	@$(SITE) -m mkdocs --quiet build --clean && echo "built: site/index.html"
+	@$(SITE) -m kb.start --quiet build --clean && echo "built: site/index.html"
 
 test: check .venv/$(ENV)/.ready ## install the rest and verify everything (RUNNER=gpu on a GPU)
 	@$(CHECK) -m pytest -q -o addopts= -o timeout= -rs tests/browser

@@ -16,7 +16,7 @@ from kb import check as static
 from kb import evidence, question
 
 ROOT = Path(__file__).parent.parent
-STATIC = ("tests/authoring/test_static.py", "tests/test_compare.py", "tests/test_evidence.py")
+STATIC = ("tests/authoring/test_static.py", "tests/test_build.py", "tests/test_compare.py", "tests/test_evidence.py")
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def check(root: Path) -> int:
     forms = [str(root / f".github/ISSUE_TEMPLATE/{name}.yml") for name in ("question", "wrong")]
     workflows = sorted(str(p.relative_to(root)) for p in (root / ".github/workflows").glob("*.yml"))
     tools = {
-        "pages build": [*run, "mkdocs", "--quiet", "build", "--site-dir", str(root / ".cache/check")],
+        "pages build": [*run, "kb.start", "--quiet", "build", "--site-dir", str(root / ".cache/check")],
         "bad input": [*run, "pytest", "-q", "-o", "addopts=", "-o", "timeout=", *STATIC],
         "code": [*run, "ruff", "check", "--quiet", "."],
         "format": [*run, "ruff", "format", "--check", "--quiet", "."],

@@ -4,6 +4,7 @@
 """
 
 import ast
+import functools
 import html
 import re
 import sys
@@ -35,7 +36,10 @@ class Site:
         self.questions = {slug: rooms.read(root / f"docs/questions/{slug}.md") for slug in rooms.slugs(root)}
         self.claims = {slug: rooms.claims(root, slug) for slug in self.questions}
         self.records = {runner: evidence.load(root, runner) for runner in evidence.runners(root)}
-        self.hashes = {(s, study): evidence.hashes(root, s, study) for s in self.questions for study in (False, True)}
+        self.hashes = {}  # of the files that a question rests on, and of those that its studies do
+        for slug in self.questions:
+            self.hashes[slug, False] = files = evidence.hashes(root, slug)
+            self.hashes[slug, True] = {name: h for name, h in files.items() if not name.endswith(".ipynb")}
         self.values = evidence.values(root)
         self.papers = {p.key: p for p in parse_file(root / "docs/references.bib").entries.values()}
         self.terms = _terms(root / "docs/glossary.md")
@@ -171,7 +175,7 @@ class Site:
         paper = self.papers[key]
         names = [" ".join(p.prelast_names + p.last_names) for p in paper.persons["author"]]
         who = names[0] if len(names) == 1 else f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} et al."
-        f = {k: str(Text.from_latex(v)) for k, v in paper.fields.items() if k != "url"}
+        f = {k: _unicode(v) for k, v in paper.fields.items() if k != "url"}
         where = f.get("journal") or f.get("booktitle") or f.get("publisher", "")
         if "volume" in f:
             where += f" {f['volume']}"
@@ -297,6 +301,11 @@ LISTS = {
 WHERE = {"place": "place", "layer": "layer", "rate": "first rate to try", "avoid": "avoid"}
 PARTIALS = ("field", "network")  # pieces of the home page that are HTML
 STANDARD = sys.stdlib_module_names
+
+
+@functools.cache
+def _unicode(latex: str) -> str:
+    return str(Text.from_latex(latex))
 
 
 def _enumeration(items: list[str]) -> str:

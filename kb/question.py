@@ -6,6 +6,7 @@ What cannot be read raises `Problem`: one sentence that begins with the file and
 import ast
 import functools
 import json
+import os
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -164,8 +165,18 @@ def tests_of(path: Path, root: Path) -> list[ast.FunctionDef]:
 
 def snippets(root: Path, slug: str) -> list[Path]:
     """The programs of a question: `<slug>.py` and its variants."""
-    known = slugs(root)
-    return [p for p in sorted((root / "snippets").glob("*.py")) if owner(p, known) == slug]
+    folder, name = root / "snippets", module(slug)
+    if not folder.is_dir():
+        return []
+    fits = sorted(folder / f.name for f in os.scandir(folder) if f.name.startswith(name) and f.name.endswith(".py"))
+    return [p for p in fits if owner(p, _longer(root, p, slug)) == slug]
+
+
+def _longer(root: Path, path: Path, slug: str) -> list[str]:
+    """The slug, and those that begin with it, that could own a snippet by its name."""
+    words = slug_of(path).split("-")
+    names = ["-".join(words[:i]) for i in range(1, len(words) + 1)]
+    return [n for n in names if n.startswith(slug) and (root / f"docs/questions/{n}.md").exists()]
 
 
 def imported_snippets(source: str | ast.Module, root: Path) -> set[Path]:
@@ -183,12 +194,16 @@ def imported_snippets(source: str | ast.Module, root: Path) -> set[Path]:
 
 @functools.cache
 def _imports(tree: ast.Module) -> set[str]:
-    found = set()
-    for node in ast.walk(tree):
+    found, todo = set(), [tree]
+    while todo:  # statements only: no expression imports
+        node = todo.pop()
         if isinstance(node, ast.ImportFrom):
             found.add(node.module or "")
         elif isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
+        for inside in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, inside, ())
+            todo += inner if isinstance(inner, list) else ()
     return found
 
 

@@ -9,13 +9,12 @@ import re
 import socket
 from pathlib import Path
 
-import latex2mathml.converter
 from mkdocs.exceptions import PluginError
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File
 from mkdocs.utils import get_relative_url
 
-from kb import notebook_pages, pages
+from kb import notebook_pages, pages, render
 from kb import question as rooms
 from kb.question import Problem
 
@@ -81,9 +80,8 @@ def on_files(files, config):
 
 @event_priority(-100)  # after mkdocs-jupyter has put its own renderer on the page
 def on_pre_page(page, config, files):
-    """Let notebook pages be rendered like every other page."""
-    if page.file.src_uri.endswith(".ipynb"):
-        page.__dict__.pop("render", None)
+    """Let notebook pages be rendered like every other page, and all of them later, side by side."""
+    render.postpone(page)
     return page
 
 
@@ -117,8 +115,14 @@ def on_page_markdown(markdown, page, config, files):
         raise PluginError(f"{page.file.src_uri}: {problem}") from None
 
 
-def on_page_content(html_text, page, config, files):
-    """Render formulas as MathML, which needs no script; insist on alt text."""
+def on_env(env, config, files):
+    """All pages are known: render them."""
+    render.finish_all(ROOT, config, files, _finish, known=repr(state.terms))
+    return env
+
+
+def _finish(html_text: str, page) -> str:
+    """Render formulas as MathML, which needs no script; insist on alt text; explain terms."""
     html_text = re.sub(r'<(span|div) class="arithmatex">(.*?)</\1>', _mathml, html_text, flags=re.DOTALL)
     for image in re.findall(r"<img\b[^>]*>", html_text):
         if not re.search(r'\balt="[^"]', image):
@@ -142,6 +146,8 @@ def _drawing(match: re.Match) -> str:
 
 
 def _mathml(match: re.Match) -> str:
+    import latex2mathml.converter  # only where a page has a formula that was not rendered before
+
     tex = html.unescape(match[2]).strip()
     block = tex.startswith("\\[")
     return latex2mathml.converter.convert(tex[2:-2].strip(), display="block" if block else "inline")
