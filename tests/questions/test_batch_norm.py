@@ -13,6 +13,7 @@ from fair_comparison import dense, digits, evaluate
 numpy = keras.ops.convert_to_numpy
 layers = keras.layers
 N, WIDTH = 1_000_000, 64
+LONG, SHORT = 16, 8  # replicas of a study; the short form trains the first of the same splits, as long
 
 
 def hidden(replicas, order, rate, number):
@@ -267,8 +268,8 @@ def test_in_a_trained_network_the_later_norms_learn_too_much(claim, noisy):
 
 def test_re_estimating_repairs_the_loss(claim, noisy):
     """The shift costs likelihood: as trained, Dropout behind the norms changes the test loss by
-    {as_trained.interval:+.2f}; re-estimating the moving statistics with Dropout off takes {repaired.interval:+.2f} off
-    it, which leaves {left.interval:+.2f} against none."""
+    {as_trained.interval:+.2f} against none; re-estimating the moving statistics with Dropout off changes it by
+    {repaired.interval:+.2f}, and so to {left.interval:+.2f} against none."""
     none, behind = noisy["none"], noisy["behind"]
     claim.trained("as_trained", behind["loss"] - none["loss"], above=0)
     claim.trained("repaired", behind["loss again"] - behind["loss"], below=0)
@@ -277,8 +278,8 @@ def test_re_estimating_repairs_the_loss(claim, noisy):
 
 def test_re_estimating_repairs_part_of_the_accuracy(claim, noisy):
     """In the wrong order re-estimation also brings back accuracy, {repaired_front.interval:+.1f} percentage points, and
-    not all of it: {still.interval:+.1f} against the right order, re-estimated as well, although its loss is then
-    {still_loss.interval:+.2f} against it. Without Dropout it changes accuracy by {repaired_none.interval:+.2f}."""
+    not all of it: {still.interval:+.1f} remain against the right order, re-estimated as well, although the loss is then
+    lower than there: {still_loss.interval:+.2f}. Without Dropout it changes accuracy by {repaired_none.interval:+.2f}."""
     again = {order: noisy[order]["accuracy again"] for order in noisy}
     claim.trained("repaired_front", again["front"] - noisy["front"]["accuracy"], above=0)
     claim.trained("still", again["front"] - again["behind"], below=0)
@@ -292,7 +293,7 @@ def test_on_clean_digits_half_is_too_much_except_behind_the_last(claim, study):
     percentage points, in front of them by {clean_front.interval:+.2f}, between ReLU and norm by
     {clean_norm_last.interval:+.2f}, and behind the last one by {clean_last.interval:+.2f}, over {clean_behind.n} paired
     replicas; Uout changes it by {clean_uout.interval:+.2f}."""
-    replicas = 4 if study.short else 16
+    replicas = SHORT if study.short else LONG
     none = clean("none", 0, replicas)["accuracy"]
     claim.trained("clean_behind", clean("behind", 0.5, replicas)["accuracy"] - none, below=0)
     if not study.short:
@@ -304,10 +305,10 @@ def test_on_clean_digits_half_is_too_much_except_behind_the_last(claim, study):
 
 @pytest.mark.study
 def test_on_clean_digits_the_shift_costs_likelihood_and_not_accuracy(claim, study):
-    """On clean digits at rate 0.5 behind the norms, re-estimation takes {clean_loss.interval:+.3f} off a test loss that
-    Dropout had raised by {clean_cost.interval:+.3f}, and changes accuracy by {clean_accuracy.interval:+.2f} percentage
-    points: no difference shown."""
-    replicas = 4 if study.short else 16
+    """On clean digits at rate 0.5 behind the norms, Dropout changes the test loss by {clean_cost.interval:+.3f}, and
+    re-estimation changes it again, by {clean_loss.interval:+.3f}; accuracy it changes by {clean_accuracy.interval:+.2f}
+    percentage points: no difference shown."""
+    replicas = SHORT if study.short else LONG
     none, behind = clean("none", 0, replicas), clean("behind", 0.5, replicas)
     claim.trained("clean_cost", behind["loss"] - none["loss"], above=0)
     claim.trained("clean_loss", behind["loss again"] - behind["loss"], below=0)
@@ -319,7 +320,7 @@ def test_on_clean_digits_a_fifth_is_better_in_either_order(claim, study):
     """On clean digits at rate 0.2 Dropout raises accuracy in either order, by {clean_behind_2.interval:+.2f} percentage
     points behind the norms and by {clean_front_2.interval:+.2f} in front of them; re-estimation brings
     {clean_repair_2.interval:+.2f} to the latter and {clean_repair_behind_2.interval:+.2f} to the former."""
-    replicas = 4 if study.short else 16
+    replicas = SHORT if study.short else LONG
     none, behind = clean("none", 0, replicas), clean("behind", 0.2, replicas)
     claim.trained("clean_behind_2", behind["accuracy"] - none["accuracy"], above=0)
     claim.trained("clean_repair_behind_2", behind["accuracy again"] - behind["accuracy"], above=-0.5, below=0.5)
