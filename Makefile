@@ -16,8 +16,8 @@ CHECK := .venv/check/bin/python
 ENV := $(if $(filter gpu,$(RUNNER)),gpu,test)
 TEST := .venv/$(ENV)/bin/python
 # those of tests/ that need the tests' own environment
-TESTS := snippets notebooks tests/questions tests/test_download.py tests/authoring/test_running.py
-PYTEST := $(TEST) -m pytest $(if $(Q),--question $(Q))
+TESTS := snippets notebooks tests/questions tests/test_download.py tests/test_fork.py tests/authoring/test_running.py
+PYTEST := $(TEST) -m pytest $(if $(Q),--question $(Q)) $(if $(FRESH),--fresh)
 
 .DEFAULT_GOAL := help
 .PHONY: help serve site test check verify record update notebook new bench lock clean
@@ -33,7 +33,7 @@ serve: .venv/site/.ready ## build the site and serve it at http://127.0.0.1:8000
 site: .venv/site/.ready ## build the site into site/
 	@$(SITE) -m kb.start --quiet build --clean && echo "built: site/index.html"
 
-test: check .venv/$(ENV)/.ready ## install the rest and verify everything (RUNNER=gpu on a GPU)
+test: check .venv/$(ENV)/.ready ## install the rest and verify everything (RUNNER=gpu on a GPU, FRESH=1 without forks)
 	@$(CHECK) -m pytest -q -o addopts= -o timeout= -rs tests/browser
 	@echo "verifying programs, claims and notebooks (some minutes) …"
 	@$(PYTEST) --runner $(RUNNER) -n $(JOBS) --dist loadfile $(TESTS)

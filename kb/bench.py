@@ -1,7 +1,7 @@
 """Measure what the project costs, each figure against a floor or against the stock set-up in the same run.
 
-`python -m kb.bench [part …]`, parts: install, build, pages, check, verify, test. Medians of several runs; seconds are
-this machine's, the ratios are what to compare. Writes bench.json.
+`python -m kb.bench [part …]`, parts: install, build, pages, check, verify, notebooks, test. Medians of several runs;
+seconds are this machine's, the ratios are what to compare. Writes bench.json.
 """
 
 import gzip
@@ -164,13 +164,34 @@ def verify() -> dict:
     }
 
 
+def notebooks() -> dict:
+    """Three light notebooks that import TensorFlow, forked, against the same through stock pytest-notebook."""
+    files = [f"notebooks/{slug}.ipynb" for slug in ("scope", "activation-order", "training-or-inference")]
+    ini = "[pytest]\nnb_diff_ignore =\n  /metadata\n  /cells/*/execution_count\n  /cells/*/outputs\n"
+    with tempfile.TemporaryDirectory() as name:
+        shutil.copytree(ROOT / "notebooks", Path(name) / "notebooks")
+        shutil.copytree(ROOT / "snippets", Path(name) / "snippets")
+        (Path(name) / "pytest.ini").write_text(ini)  # it would fail on the version of Python, and we measure time
+        theirs = seconds([TEST, "-m", "pytest", "-q", "--nb-test-files", *files], cwd=Path(name))
+    ours = seconds([TEST, "-m", "pytest", "-q", *files])
+    return {"three notebooks": {"seconds": ours, "stock_seconds": theirs, "ratio": ours / theirs, "to_reach": 0.4}}
+
+
 def test() -> dict:
     """`make test`, against the bare import of TensorFlow."""
     floor, ours = seconds([TEST, "-c", "import tensorflow"]), seconds(["make", "test"], runs=1)
     return {"make test": {"seconds": ours, "floor_seconds": floor, "ratio": ours / floor, "to_reach": "480 seconds"}}
 
 
-PARTS = {"install": install, "build": build, "pages": pages, "check": check, "verify": verify, "test": test}
+PARTS = {
+    "install": install,
+    "build": build,
+    "pages": pages,
+    "check": check,
+    "verify": verify,
+    "notebooks": notebooks,
+    "test": test,
+}
 
 
 def main(names: list[str]) -> int:

@@ -53,14 +53,13 @@ def run(path: Path, folder: str, timeout: int) -> subprocess.CompletedProcess:
     return subprocess.CompletedProcess(str(path), process.exitcode, out, err)
 
 
-def use_for_kernels() -> None:
-    """Let jupyter_client start Python kernels as forks, through the seam that it has for this, a provisioner."""
+def choose_kernels() -> None:
+    """Let jupyter_client start Python kernels as forks if they are on, through its own seam for it, a provisioner."""
     from jupyter_client.provisioning import KernelProvisionerFactory
 
     factory = KernelProvisionerFactory.instance()
-    group = factory.GROUP_NAME
-    factory.provisioners["forked"] = EntryPoint("forked", "kb.forked_kernel:ForkedKernel", group)
-    factory.default_provisioner_name = "forked"
+    factory.provisioners["forked"] = EntryPoint("forked", "kb.forked_kernel:ForkedKernel", factory.GROUP_NAME)
+    factory.default_provisioner_name = "forked" if _on else "local-provisioner"
 
 
 class Forked:

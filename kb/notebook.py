@@ -37,8 +37,7 @@ def run(path: Path, name: str, timeout: int = TIMEOUT) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    if fork.is_on():
-        fork.use_for_kernels()
+    fork.choose_kernels()
     try:
         result = execute_notebook(
             notebook,
