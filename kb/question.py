@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 TOPICS = {  # the site's topics, in the order of the home page
+    "basics": "What it is",
     "placement": "Where to put it",
     "rate": "How much of it",
     "training": "Training and inference",
@@ -21,6 +22,9 @@ TOPICS = {  # the site's topics, in the order of the home page
     "evidence": "Does it help?",
     "convolution": "Convolutional networks",
     "transformer": "Transformers",
+    "sequences": "Recurrent networks and embeddings",
+    "masks": "Masks and seeds",
+    "relatives": "Relatives of dropout",
 }
 
 PACKAGES = {"sklearn": "scikit-learn"}  # where a package is called otherwise than its module
