@@ -16,7 +16,13 @@ from kb import check as static
 from kb import evidence, question
 
 ROOT = Path(__file__).parent.parent
-STATIC = ("tests/authoring/test_static.py", "tests/test_build.py", "tests/test_compare.py", "tests/test_evidence.py")
+STATIC = (
+    "tests/authoring/test_static.py",
+    "tests/test_build.py",
+    "tests/test_compare.py",
+    "tests/test_evidence.py",
+    "tests/test_pages.py",
+)
 
 
 def main() -> int:

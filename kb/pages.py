@@ -217,6 +217,17 @@ class Site:
             parts.append("\n".join(rows))
         return "\n\n".join(parts)
 
+    def corrections(self) -> str:
+        """Each mistake that a page quotes, with what is true instead: those that were true once come first."""
+        stale, wrong = [], []
+        for listed in self.topics.values():
+            for q in listed:
+                for quote, truth in mistakes(q):
+                    link = f"[{q.question}](questions/{q.slug}.md#commonly-said-and-wrong){{ .from }}"
+                    (stale if ONCE_TRUE.search(truth) else wrong).append(f"{quote}\n\n{truth}\n\n{link}")
+        heads = ("## True once, and not any more", stale), ("## Never true", wrong)
+        return self.fill("\n\n".join("\n\n".join([head, *found]) for head, found in heads if found), "", "")
+
     def reference_list(self) -> str:
         """Each paper that a question cites, with those questions."""
         parts = []
@@ -296,11 +307,28 @@ LISTS = {
     "questions": Site.question_list,
     "verified": Site.verified_table,
     "references": Site.reference_list,
+    "corrections": Site.corrections,
     "where": Site.where_table,
 }
 WHERE = {"place": "place", "layer": "layer", "rate": "first rate to try", "avoid": "avoid"}
 PARTIALS = ("field", "network")  # pieces of the home page that are HTML
 STANDARD = sys.stdlib_module_names
+
+
+# how a correction says that the mistake was right in an older version
+ONCE_TRUE = re.compile(r"\b[Tt]rue (?:of|in|until|up to) |\bwas (?:true|right)\b")
+
+
+def mistakes(q: Question) -> list[tuple[str, str]]:
+    """(quote, what is true instead) of each mistake that a page quotes, as Markdown for a page in docs/."""
+    section = q.body.partition("\n## Commonly said, and wrong\n")[2].partition("\n## ")[0]
+    section = rooms.FENCE.sub("", section)
+    section = re.sub(r"\{\{ proof (test_\w+) \}\}", rf"{{{{ proof {q.slug}.\1 }}}}", section)
+    # links that begin in docs/questions/, seen from docs/
+    section = re.sub(r"\]\((?!\.\./|#|[a-z]+:)", "](questions/", section).replace("](../", "](")
+    section = section.replace("](#", f"](questions/{q.slug}.md#")
+    quotes = re.findall(r"^((?:>.*\n)+)((?:(?!>).*\n?)*)", section + "\n", re.MULTILINE)
+    return [(quote.strip(), re.sub(r"\n{3,}", "\n\n", truth).strip().rstrip(":")) for quote, truth in quotes]
 
 
 @functools.cache
