@@ -131,8 +131,9 @@ def _finish(html_text: str, page) -> str:
     if page.file.src_uri.partition("/")[0] in GLOSSED:
         glossary = get_relative_url("glossary/", page.url)
         html_text = pages.mark_terms(html_text, state.terms, glossary)
-    # a wide table scrolls inside itself, and a keyboard can scroll it
-    return html_text.replace("<table>", '<div class="table" tabindex="0"><table>').replace("</table>", "</table></div>")
+    # a wide table scrolls inside itself, and a keyboard can scroll it; Material leaves tables with a class alone
+    opening, closing = '<div class="table" tabindex="0"><table class="data">', "</table></div>"
+    return html_text.replace("<table>", opening).replace("</table>", closing)
 
 
 def _repository_file(path: str, config) -> File:
@@ -150,4 +151,5 @@ def _mathml(match: re.Match) -> str:
 
     tex = html.unescape(match[2]).strip()
     block = tex.startswith("\\[")
-    return latex2mathml.converter.convert(tex[2:-2].strip(), display="block" if block else "inline")
+    made = latex2mathml.converter.convert(tex[2:-2].strip(), display="block" if block else "inline")
+    return f'<div class="formula" tabindex="0">{made}</div>' if block else made

@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,10 +28,23 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PAGES = ["", "verified/", "contributing/", "proofs/scope/", "404.html"]
-PAGES += sorted(f"{p.parent.parent.name}/{p.parent.name}/" for p in BUILT.glob("questions/*/index.html"))
-PAGES += sorted(f"{p.parent.parent.name}/{p.parent.name}/" for p in BUILT.glob("notebooks/*/index.html"))
+KINDS = {
+    "home": "",
+    "question": "questions/rate/",
+    "notebook": "notebooks/rate/",
+    "topic": "topics/placement/",
+    "where": "where/",
+    "glossary": "glossary/",
+    "references": "references/",
+    "verified": "verified/",
+    "proof": "proofs/scope/",
+    "prose": "contributing/",
+    "not found": "404.html",
+}
+PAGES = {*KINDS.values()}
+PAGES |= {p.parent.relative_to(BUILT).as_posix() + "/" for p in BUILT.glob("*/*/index.html")}
 SCREENS = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 780}}
+SLOW = {"offline": False, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 90_000}  # a phone's
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +69,14 @@ def browser():
         browser.close()
 
 
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport=SCREENS["desktop"])
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield context.new_page()
+    context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", SCREENS)
 def test_every_page_fits_the_screen_and_asks_nobody_else(browser, address, screen, scheme):
@@ -62,7 +84,9 @@ def test_every_page_fits_the_screen_and_asks_nobody_else(browser, address, scree
     page, asked, complaints = context.new_page(), [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    for name in PAGES:
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    # a page that is too wide is so on a phone, whatever its colours
+    for name in sorted(PAGES if (screen, scheme) == ("phone", "light") else KINDS.values()):
         page.goto(address + name)
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= SCREENS[screen]["width"], f"{name or 'home'} is {width} pixels wide on a {screen}"
@@ -70,6 +94,118 @@ def test_every_page_fits_the_screen_and_asks_nobody_else(browser, address, scree
     assert not others, f"asked of others: {others}"
     assert not complaints, complaints
     context.close()
+
+
+@pytest.mark.parametrize(("screen", "scheme"), [("desktop", "dark"), ("phone", "light")])
+def test_no_page_shuts_anybody_out(browser, address, screen, scheme):
+    context = browser.new_context(viewport=SCREENS[screen], color_scheme=scheme, reduced_motion="reduce")
+    page, found = context.new_page(), []
+    for kind, name in KINDS.items():
+        page.goto(address + name)
+        result = Axe().run(page, options={"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}})
+        for violation in result.response["violations"]:
+            places = [node["target"][0] for node in violation["nodes"]]
+            found.append(f"{kind}: {violation['id']}: {len(places)} places, such as {places[:2]}")
+    assert not found, "\n".join(found)
+    context.close()
+
+
+def test_copy_takes_the_program_and_download_the_file(page, address):
+    page.goto(address + "questions/scope/")
+    program = page.locator(".program").first
+    source = (ROOT / "snippets/scope.py").read_text(encoding="utf-8")
+    bare = "\n".join(line for line in source.splitlines() if not line.lstrip().startswith("#>")) + "\n"
+    for label, wanted in (("Copy", bare), ("Copy with output", source)):
+        program.get_by_role("button", name=label, exact=True).click()
+        page.get_by_role("button", name="Copied").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == wanted
+        page.wait_for_timeout(1600)  # until the button says again what it does
+    with page.expect_download() as download:
+        program.get_by_role("link", name="Download").click()
+    assert Path(download.value.path()).read_text(encoding="utf-8") == source
+    assert download.value.suggested_filename == "scope.py"
+
+
+def test_a_cell_of_a_notebook_can_be_copied(page, address):
+    page.goto(address + "notebooks/rate/")
+    block = page.locator(".highlight.language-python").first
+    block.hover()
+    block.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()").startswith("import sys\n")
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_each_forward_pass_drops_other_units(browser, address, motion):
+    context = browser.new_context(reduced_motion=motion)
+    page = context.new_page()
+    page.goto(address)
+    state = "[...document.querySelectorAll('.network [data-unit]')].map(u => u.classList.contains('dropped'))"
+    seen = {str(page.evaluate(state))}
+    for _ in range(4):
+        page.get_by_role("button", name="Forward pass").click()
+        dropped = page.evaluate(state)
+        seen.add(str(dropped))
+        said = [int(n) for n in page.locator(".network b").all_inner_texts()]
+        assert said == [sum(dropped[:6]), sum(dropped[6:])]
+        ends = page.locator(".network path:not(.cut)").evaluate_all("paths => paths.map(p => p.dataset.ends)")
+        out = page.locator(".network .dropped").evaluate_all("units => units.map(u => u.dataset.unit)")
+        assert not {end for pair in ends for end in pair.split()} & set(out), "a line leads to a dropped unit"
+    assert len(seen) > 1
+    if motion == "reduce":
+        assert page.evaluate("getComputedStyle(document.querySelector('.network circle')).transitionDuration") == "0s"
+    context.close()
+
+
+def test_a_term_says_what_it_means_and_escape_hides_it(page, address):
+    page.goto(address + "questions/rate/")
+    term = page.locator("a.term").first
+    shown = "a => getComputedStyle(a, '::after').visibility"
+    assert term.get_attribute("aria-description")
+    assert term.evaluate(shown) == "hidden"
+    term.focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")  # the focus of a keyboard
+    page.wait_for_timeout(400)
+    assert term.evaluate(shown) == "visible"
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(400)
+    assert term.evaluate(shown) == "hidden"
+    page.goto(term.evaluate("a => a.href"))
+    assert page.locator("dt:target").count() == 1
+
+
+def test_the_reader_chooses_the_palette_and_keeps_it(page, address):
+    page.goto(address)
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    page.get_by_role("button", name="Switch between light and dark").click()
+    dark = page.evaluate(background)
+    assert dark != light
+    page.goto(address + "glossary/")
+    assert page.evaluate(background) == dark
+
+
+@pytest.mark.parametrize("kind", ["home", "question", "notebook", "where", "verified"])
+def test_nothing_moves_while_a_page_loads(browser, address, kind):
+    context = browser.new_context(viewport=SCREENS["phone"])
+    page = context.new_page()
+    context.new_cdp_session(page).send("Network.emulateNetworkConditions", SLOW)
+    page.add_init_script(
+        "window.moved = 0; new PerformanceObserver(list => list.getEntries().forEach(e => window.moved += e.value))"
+        ".observe({type: 'layout-shift', buffered: true})"
+    )
+    page.goto(address + KINDS[kind])
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.moved") < 0.01
+    context.close()
+
+
+@pytest.mark.parametrize("slug", ["scope", "residual"])
+def test_a_question_prints_on_a_few_pages(page, address, slug):
+    page.goto(f"{address}questions/{slug}/")
+    pages = len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4")))
+    assert pages <= 2, f"{pages} pages"
 
 
 def test_everything_is_readable_without_scripts(browser, address):
@@ -80,6 +216,11 @@ def test_everything_is_readable_without_scripts(browser, address):
     assert page.locator("math").count() >= 2
     assert page.locator("math mfrac").first.is_visible()
     assert "keras.layers.Dropout" in page.locator("pre").first.inner_text()
+    page.goto(address)
+    assert page.locator(".network circle").first.is_visible()
+    assert page.get_by_text("The rate is the fraction that is dropped").is_visible()
+    for what in ("button", ".field"):
+        assert not any(i.is_visible() for i in page.locator(what).all()), f"a {what} that does nothing is shown"
     context.close()
 
 
