@@ -25,7 +25,7 @@ def acting(model, run, force=False):
     call, stack, drew, found = keras.layers.Layer.__call__, ["model"], {}, {}
 
     def watched(layer, *args, **kwargs):
-        kwargs |= {"training": True} if force and takes_training(layer) else {}
+        kwargs |= {"training": True} if takes_training(layer) and force else {}
         stack.append("model" if layer is model else f"{stack[-1]}/{layer.name}")
         out = call(layer, *args, **kwargs)
         if stack[-1] in drew:  # to no effect, perhaps: is the output another one the next time?
