@@ -1,7 +1,9 @@
 """What is assembled from the pages."""
 
-from kb.pages import ONCE_TRUE, mistakes
-from kb.question import Question
+import pytest
+
+from kb.pages import ONCE_TRUE, Site, mistakes
+from kb.question import Problem, Question
 
 BODY = """
 ## Why
@@ -35,3 +37,21 @@ def test_corrections_are_the_quoted_mistakes_with_their_truth():
     assert "[the thread](thread.md) and [a paper](https://example.org)" in second[1]
     assert ONCE_TRUE.search(first[1])
     assert not ONCE_TRUE.search(second[1])
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("{id: q1, asks: all of it, page: half, proven: [half.test_gone]}", "q1: there is no claim `half.test_gone`."),
+        ("{id: q1, asks: all of it, page: whole, proven: [half.test_half]}", "q1: there is no question `whole`."),
+        ("{id: q1, asks: all of it, page: half}", "q1: neither a claim nor a source carries the answer."),
+        ("{id: q1, asks: all of it, page: half, cited: [nobody2000]}", "q1: unknown reference `nobody2000`."),
+        ("{asks: all of it, page: half}", "each row says `id`, `asks` and `page`"),
+    ],
+)
+def test_coverage_names_only_what_is_there(project, row, why):
+    project.write("docs/coverage.yml", f"- {row}\n")
+    with pytest.raises(Problem) as problem:
+        Site(project.root).coverage_table()
+    assert str(problem.value).startswith("docs/coverage.yml: ")
+    assert why in str(problem.value)
