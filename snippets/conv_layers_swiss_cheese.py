@@ -19,14 +19,20 @@ def kept_by(layer, image):
     return keras.ops.convert_to_numpy(layer(ones, training=True))[0, ..., 0] > 0
 
 
-def predictability(image, kept):
-    """R² of the dropped pixels: each predicted by the mean of the neighbours that stay."""
+def filled(image, kept):
+    """The image with each dropped pixel predicted by the mean of the neighbours that stay."""
     around = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]])
     total, count = (ndimage.convolve(a, around, mode="constant") for a in (image * kept, kept * 1))
     # where no neighbour stays: the nearest pixel that does
     nearest = ndimage.distance_transform_edt(~kept, return_distances=False, return_indices=True)
     prediction = np.where(count > 0, total / np.maximum(count, 1), image[tuple(nearest)])
-    return 1 - np.mean((image - prediction)[~kept] ** 2) / np.var(image[~kept])
+    return np.where(kept, image, prediction)
+
+
+def predictability(image, kept):
+    """R² of the dropped pixels, as `filled` predicts them."""
+    error = (image - filled(image, kept))[~kept]
+    return 1 - np.mean(error**2) / np.var(image[~kept])
 
 
 if __name__ == "__main__":
