@@ -18,6 +18,7 @@ from kb import evidence, question
 ROOT = Path(__file__).parent.parent
 STATIC = (
     "tests/authoring/test_static.py",
+    "tests/authoring/test_outputs.py",
     "tests/test_build.py",
     "tests/test_compare.py",
     "tests/test_evidence.py",

@@ -36,7 +36,8 @@ def postpone(page: Page) -> None:
 def finish_all(root: Path, config, files: Files, finish, known: str = "") -> None:
     """Render every postponed page. Raises what a page raises.
 
-    `finish` has the last word on a page's HTML; `known` is what it goes by beside the page.
+    `finish` makes of a page's HTML its `content` and what search has `found` in it; `known` is what it goes by beside
+    the page.
     """
     pages = [f.page for f in files.documentation_pages() if f.page and "render" in vars(f.page)]
     common = _digest(known, *_machinery(root), *sorted(files.src_uris))
@@ -89,7 +90,7 @@ def _render(page: Page, config, files: Files, finish) -> tuple[dict, list[loggin
     finally:
         logger.handlers, logger.propagate = before
     made = {
-        "content": finish(page.content, page),
+        **finish(page.content, page),
         "toc": _tokens(page.toc),
         "title": page._title_from_render,
         "anchors": sorted(page.present_anchor_ids or ()),
@@ -100,7 +101,7 @@ def _render(page: Page, config, files: Files, finish) -> tuple[dict, list[loggin
 
 def _put(page: Page, made: dict, files: Files) -> None:
     """Give a page what it would have after MkDocs' own rendering."""
-    page.content, page.toc = made["content"], get_toc(made["toc"])
+    page.content, page.found, page.toc = made["content"], made.get("found"), get_toc(made["toc"])
     page._title_from_render, page.present_anchor_ids = made["title"], set(made["anchors"])
     page.links_to_anchors = {files.get_file_from_path(uri): anchors for uri, anchors in made["links"].items()}
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from mkdocs.exceptions import PluginError
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File
-from mkdocs.utils import get_relative_url
+from mkdocs.utils import get_relative_url, write_file
 
-from kb import notebook_pages, pages, render
+from kb import notebook_pages, outputs, pages, render, search
 from kb import question as rooms
 from kb.question import Problem
 
@@ -22,19 +22,31 @@ ROOT = Path(__file__).parent.parent
 WATCH = ("snippets", "notebooks", "tests/questions", "evidence", "theme", "kb")
 GLOSSED = ("questions", "notebooks", "thread.md")  # pages on which the first use of a term carries its meaning
 DRAWING = re.compile(r"^!\[([^\]]+)\]\(((?:\.\./)*assets/)([\w-]+)\.svg\)$", re.MULTILINE)
+# how much a page counts in search; lists of questions say nothing that the questions do not
+SEARCHED = {"questions": 1, "where.md": 1, "notebooks": 0.3}
+SEARCHED |= dict.fromkeys(("index.md", "topics", "proofs", "verified.md"), 0)
+OTHERS = 0.4
+UNUSED = ("assets/javascripts/", "assets/stylesheets/palette", "assets/images/favicon")  # of Material's
+POLICY = (  # nothing from elsewhere, and no script but the site's own files
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'"
+)
+SCRIPT = re.compile(r"""<script\b|<[^>]*\s(?:on\w+|srcdoc)\s*=|(?:href|src|data)\s*=\s*["']?\s*javascript:""", re.IGNORECASE)
 
 state: pages.Site  # what this build knows
 
 
 def on_startup(command, dirty):
-    on_config.serving = command == "serve"
+    on_config.serving = on_config.first = command == "serve"
 
 
 def on_config(config):
     """Watch all rooms; say it plainly if the port is taken."""
     config.watch += [str(ROOT / name) for name in WATCH]
-    if getattr(on_config, "serving", False):
-        on_config.serving = False  # only before the first build: later ones find our own server
+    if not config.site_url:  # a site map is made of addresses
+        config.theme.static_templates.discard("sitemap.xml")
+    if on_config.first:
+        on_config.first = False  # later builds find our own server
         host, port = config.dev_addr
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -43,6 +55,9 @@ def on_config(config):
             except OSError:
                 raise PluginError(f"port {port} is in use: try another one, `make serve PORT={port + 1}`.") from None
     return config
+
+
+on_config.serving = on_config.first = False
 
 
 @event_priority(100)  # before mkdocs-jupyter's own turn, so that it finds the notebooks
@@ -107,7 +122,7 @@ def on_page_markdown(markdown, page, config, files):
         elif folder == "topics":
             page.meta["above"] = link("Questions", "index.md")
         elif folder == "proofs":
-            page.meta |= {"search": {"exclude": True}, "above": link("Proof", f"questions/{slug}.md")}
+            page.meta["above"] = link("Proof", f"questions/{slug}.md")
             return markdown
         markdown = DRAWING.sub(_drawing, markdown)
         return state.fill(markdown, slug, "../" * page.file.src_uri.count("/"))
@@ -118,12 +133,48 @@ def on_page_markdown(markdown, page, config, files):
 def on_env(env, config, files):
     """All pages are known: render them."""
     render.finish_all(ROOT, config, files, _finish, known=repr(state.terms))
+    on_env.files, on_env.pages = files, [f.page for f in files.documentation_pages() if f.page]
+    for file in [f for f in files if f.src_uri.startswith(UNUSED) or f.src_uri.endswith(".map")]:
+        files.remove(file)
     return env
 
 
-def _finish(html_text: str, page) -> str:
-    """Render formulas as MathML, which needs no script; insist on alt text; explain terms."""
+def on_page_context(context, page, config, nav):
+    """What the head of a page says to machines."""
+    folder, _, name = page.file.src_uri.rpartition("/")
+    slug = name.rpartition(".")[0]
+    if folder == "questions" and slug in state.questions:
+        page.update_date = outputs.changed(state, slug) or page.update_date
+        context["qa_page"] = outputs.qa_page(state, slug, page.canonical_url or page.url)
+    context["policy"] = "" if on_config.serving else POLICY  # the server's own reloading is an inline script
+    return context
+
+
+def on_post_build(config):
+    """Write what is made of all pages: the search index, the Markdown twins, llms.txt, the feed."""
+
+    def write(name: str, text: str) -> None:
+        write_file(text.encode(), f"{config.site_dir}/{name}")
+
+    write("assets/search-index.js", search.index([page.found for page in on_env.pages if page.found]))
+    addresses = {file.src_uri: file.url for file in on_env.files}
+    twins = {p.url: outputs.twin(ROOT, p.markdown, p.file.src_uri, addresses.get) for p in on_env.pages}
+    for url, text in twins.items():
+        write(f"{url}index.md", text)
+    base = config.site_url or ""
+    write("llms.txt", outputs.llms(state, config.site_name, config.site_description, base))
+    write("llms-full.txt", outputs.llms_full(state, twins, config.site_name))
+    write("feed.xml", outputs.feed(state, config.site_name, base))
+    if base:
+        write("robots.txt", f"User-agent: *\nAllow: /\nSitemap: {base}sitemap.xml\n")
+
+
+def _finish(html_text: str, page) -> dict:
+    """Render formulas as MathML, which needs no script; insist on alt text; explain terms; see what can be searched."""
     html_text = re.sub(r'<(span|div) class="arithmatex">(.*?)</\1>', _mathml, html_text, flags=re.DOTALL)
+    found = SCRIPT.search(html_text)
+    if found:
+        raise PluginError(f"{page.file.src_uri}: a page carries no script of its own: {found[0]}")
     for image in re.findall(r"<img\b[^>]*>", html_text):
         if not re.search(r'\balt="[^"]', image):
             raise PluginError(f"{page.file.src_uri}: a figure has no alt text: {image[:80]}")
@@ -133,7 +184,9 @@ def _finish(html_text: str, page) -> str:
         html_text = pages.mark_terms(html_text, state.terms, glossary)
     # a wide table scrolls inside itself, and a keyboard can scroll it; Material leaves tables with a class alone
     opening, closing = '<div class="table" tabindex="0"><table class="data">', "</table></div>"
-    return html_text.replace("<table>", opening).replace("</table>", closing)
+    html_text = html_text.replace("<table>", opening).replace("</table>", closing)
+    weight = SEARCHED.get(page.file.src_uri.partition("/")[0], OTHERS)
+    return {"content": html_text, "found": weight and {"weight": weight, **search.page(page.url, html_text)}}
 
 
 def _repository_file(path: str, config) -> File:

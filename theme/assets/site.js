@@ -1,4 +1,4 @@
-// Copy buttons, the palette's button, the home page's search field, and Escape for the tooltips
+// Copy buttons, the palette's button, the table of contents, and Escape for the tooltips
 const root = document.documentElement;
 
 document.querySelector("button.scheme").addEventListener("click", () => {
@@ -34,12 +34,6 @@ document.addEventListener("click", async event => {
   setTimeout(() => { button.textContent = label; }, 1500);
 });
 
-document.querySelector("button.find")?.addEventListener("click", () => {
-  const toggle = document.getElementById("__search");
-  if (toggle && !toggle.checked) toggle.click();
-  document.querySelector("header input[type=text], header input[type=search]")?.focus();
-});
-
 // a tooltip goes away at Escape and comes back with the pointer or the focus
 document.addEventListener("keydown", event => {
   if (event.key === "Escape") root.classList.add("no-tips");
@@ -56,3 +50,38 @@ addEventListener("beforeprint", () => {
     if (link.protocol.startsWith("http") && link.getAttribute("href")[0] !== "#" && !link.href.startsWith(here + "#"))
       link.dataset.print = link.href;
 });
+
+// the whole page as Markdown, which lies beside it
+document.querySelector("button.twin")?.addEventListener("click", async event => {
+  const button = event.target;
+  const label = button.textContent;
+  try {
+    const text = fetch("index.md").then(answer => answer.text()).then(text => new Blob([text], { type: "text/plain" }));
+    await navigator.clipboard.write([new ClipboardItem({ "text/plain": text })]);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not allowed here";
+  }
+  setTimeout(() => { button.textContent = label; }, 1500);
+});
+
+// the section that is being read, marked in the table of contents
+const entries = new Map([...document.querySelectorAll(".md-sidebar a[href^='#']")]
+  .map(a => [document.getElementById(decodeURIComponent(a.hash.slice(1))), a]));
+if (entries.size) {
+  const mark = () => {
+    const passed = [...entries.keys()].filter(heading => heading?.getBoundingClientRect().top < 100);
+    for (const [heading, a] of entries) a.classList.toggle("md-nav__link--active", heading === passed.at(-1));
+  };
+  document.addEventListener("scroll", mark, { passive: true });
+  mark();
+}
+
+// from a disk nobody turns a folder into its page
+if (location.protocol === "file:")
+  for (const a of document.querySelectorAll("a[href]")) {
+    const url = new URL(a.href);
+    if (url.protocol !== "file:" || !url.pathname.endsWith("/")) continue;
+    url.pathname += "index.html";
+    a.href = url.href;
+  }

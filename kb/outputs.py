@@ -1,0 +1,140 @@
+"""What machines read: a Markdown twin of each page, llms.txt, QAPage data, a feed of changed answers."""
+
+import html
+import json
+import posixpath
+import re
+import uuid
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from kb import question as rooms
+from kb.pages import Site, plain
+
+ATOM = "http://www.w3.org/2005/Atom"
+RAW = (  # HTML that only a screen or a mouse needs
+    re.compile(r"^<(figure|svg)\b.*?^</\1>\n", re.MULTILINE | re.DOTALL),
+    re.compile(r'^<(?:p class="field"|div class="bar")[^\n]*\n', re.MULTILINE),
+    re.compile(r'<span class="unseen">.*?</span>|<button\b.*?</button>'),
+    re.compile(r"</?(?:div|span|details|summary|p|a)\b[^>\n]*>"),
+)
+ATTRIBUTES = re.compile(r" ?\{:? (?:[.#]|\w+=)[^{}\n]*\}")
+DARK = re.compile(r"\n?!\[[^\]]*\]\([^)]*#only-dark\)(?:\{[^}]*\})?")
+INCLUDE = re.compile(r'^--8<-- "([^"]+)"$', re.MULTILINE)
+LINK = re.compile(r"(\]\()([^)\s#:]+)(#[^)\s]*)?\)")
+FENCED = re.compile(r"^(`{3,})(\w+) .*$", re.MULTILINE)  # a fence with more than its language
+
+
+def twin(root: Path, markdown: str, uri: str, where) -> str:
+    """A page as plain Markdown: included programs in place, nothing that is only for the screen.
+
+    `where` gives the address of a file of the docs folder, or None: links between pages lead from twin to twin.
+    """
+
+    def link(match: re.Match) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(uri), match[2]))
+        url = where(target)
+        if url is None:
+            return match[0]
+        url = posixpath.relpath(f"{url}index.md" if url.endswith("/") or not url else url, where(uri) or ".")
+        return f"{match[1]}{url}{match[3] or ''})"
+
+    kept: list[str] = []
+
+    def keep(match: re.Match) -> str:
+        code = INCLUDE.sub(lambda m: (root / m[1]).read_text(encoding="utf-8").rstrip(), match[0])
+        kept.append(FENCED.sub(r"\1\2", code))
+        return f"\0{len(kept) - 1}\0"
+
+    for pattern in (rooms.FENCE, rooms.CODE):
+        markdown = pattern.sub(keep, markdown)
+    for pattern in (*RAW, DARK, ATTRIBUTES):
+        markdown = pattern.sub("", markdown)
+    markdown = html.unescape(LINK.sub(link, markdown).replace("#only-light", ""))
+    markdown = re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+$", "", markdown, flags=re.MULTILINE)).strip()
+    while "\0" in markdown:
+        markdown = re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], markdown)
+    return markdown + "\n"
+
+
+def llms(site: Site, name: str, description: str, base: str) -> str:
+    """llms.txt: what there is, each question with its answer, and where its Markdown lies."""
+    parts = [f"# {name}", f"> {description}", "Each page lies beside its HTML as `index.md`; all in one: llms-full.txt."]
+    for topic, listed in site.topics.items():
+        parts.append(f"## {rooms.TOPICS[topic]}")
+        parts.append("\n".join(f"- [{q.question}]({base}questions/{q.slug}/index.md): {q.answer}" for q in listed))
+    return "\n\n".join(parts) + "\n"
+
+
+def llms_full(site: Site, twins: dict[str, str], name: str) -> str:
+    """All answers in one text, in the order of llms.txt, their headings one level lower."""
+    parts = [f"# {name}\n"]
+    for q in (q for questions in site.topics.values() for q in questions):
+        pieces = re.split(r"^(```.*?^```$)", twins[f"questions/{q.slug}/"], flags=re.MULTILINE | re.DOTALL)
+        pieces[::2] = [re.sub(r"^#", "##", prose, flags=re.MULTILINE) for prose in pieces[::2]]
+        parts.append("".join(pieces))
+    return "\n".join(parts)
+
+
+def qa_page(site: Site, slug: str, url: str) -> str:
+    """A question page as schema.org's QAPage, ready to stand in a script element."""
+    q, author = site.questions[slug], {"@type": "Organization", "name": "The contributors to “Dropout, answered”"}
+    answer = {
+        "@type": "Answer",
+        "text": plain(q.answer),
+        "url": url,
+        "author": author,
+        "citation": [plain(site.reference(key)).strip() for key in q.references],
+    }
+    question = {
+        "@type": "Question",
+        "name": q.question,
+        "text": q.question,
+        "alternateName": q.also_asked,
+        "author": author,
+        "answerCount": 1,
+        "acceptedAnswer": answer,
+    }
+    day = changed(site, slug)
+    if day:
+        question["dateModified"] = answer["dateModified"] = day
+    made = {"@context": "https://schema.org", "@type": "QAPage", "mainEntity": question}
+    return json.dumps(made, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def changed(site: Site, slug: str) -> str:
+    """The day on which an answer was last verified after a change, in any record; empty if never."""
+    records = [record["claims"].get(slug, {}) for record in site.records.values()]
+    return max((item["date"] for claims in records for item in claims.values()), default="")
+
+
+def feed(site: Site, name: str, base: str) -> str:
+    """An Atom feed of the answers, the last changed first. `base` is the site's address, if it has one."""
+
+    def add(parent: ET.Element, tag: str, text: str = "", **attributes: str) -> ET.Element:
+        element = ET.SubElement(parent, f"{{{ATOM}}}{tag}", attributes)
+        element.text = text or None
+        return element
+
+    ET.register_namespace("", ATOM)
+    root = ET.Element(f"{{{ATOM}}}feed")
+    dated = sorted(((changed(site, slug), slug) for slug in site.questions if changed(site, slug)), reverse=True)
+    add(root, "title", name)
+    add(root, "id", _identity(name))
+    add(root, "updated", f"{dated[0][0]}T00:00:00Z" if dated else "1970-01-01T00:00:00Z")
+    add(add(root, "author"), "name", "The contributors to “Dropout, answered”")
+    add(root, "link", rel="self", href=f"{base}feed.xml")
+    add(root, "link", href=base or "./")
+    for day, slug in dated[:50]:
+        q, entry = site.questions[slug], add(root, "entry")
+        add(entry, "title", q.question)
+        add(entry, "id", _identity(slug))
+        add(entry, "updated", f"{day}T00:00:00Z")
+        add(entry, "link", href=f"{base}questions/{slug}/")
+        add(entry, "summary", plain(q.answer))
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _identity(name: str) -> str:
+    """The same for ever, wherever the site lies."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"dropout-answered/{name}").urn

@@ -1,0 +1,140 @@
+"""What machines read: search index, Markdown twins, llms.txt, QAPage data, the feed; and what no page may carry."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("mkdocs", reason="only the environments of the site and of make check build pages")
+from kb import outputs, pages, search
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+WHERE = {"index.md": "", "questions/half.md": "questions/half/", "proofs/half.md": "proofs/half/"}
+
+
+@pytest.fixture
+def half(project):
+    return pages.Site(project.root)
+
+
+def the_twin(project, half) -> str:
+    markdown = half.fill(half.question_page(half.questions["half"]), "half", "../")
+    return outputs.twin(project.root, markdown, "questions/half.md", WHERE.get)
+
+
+def test_a_twin_is_plain_markdown_with_its_programs(project, half):
+    twin = the_twin(project, half)
+    assert twin.startswith("# Does half of the units stay?\n\nYes, half of them. The other half goes.\n")
+    assert project.read("snippets/half.py").rstrip() in twin
+    assert "A share of 0.50 stays" in twin
+    prose = re.sub(r"```.*?```", "", twin, flags=re.DOTALL)
+    assert not re.search(r"<\w|\{\{|\{ |--8<--|Copy", prose), prose
+
+
+def test_links_between_twins_lead_to_twins(project, half):
+    twin = the_twin(project, half)
+    assert "[the home page](../../index.md)" in twin
+    assert "[a test](../../proofs/half/index.md)" in twin
+
+
+def test_a_twin_keeps_formulas_and_blank_lines_of_code(project):
+    markdown = "# T\n\n$\\sum_{i=1}^{n} x$\n\n```python\na = 1\n\n\nb = {1: 2}\n```\n"
+    assert outputs.twin(project.root, markdown, "a.md", WHERE.get) == markdown
+
+
+def test_qa_data_has_what_schema_org_and_search_engines_ask_for(half):
+    data = json.loads(outputs.qa_page(half, "half", "https://example.org/questions/half/"))
+    assert (data["@context"], data["@type"]) == ("https://schema.org", "QAPage")
+    question = data["mainEntity"]
+    assert question["@type"] == "Question" and question["answerCount"] == 1
+    assert question["name"] == question["text"] == "Does half of the units stay?"
+    answer = question["acceptedAnswer"]
+    assert answer["@type"] == "Answer" and answer["text"] == "Yes, half of them. The other half goes."
+    assert answer["url"] == "https://example.org/questions/half/"
+    assert question["dateModified"] == answer["dateModified"] == "2026-01-01"
+    assert question["author"]["@type"] == "Organization" and question["author"]["name"]
+
+
+def test_qa_data_cannot_end_its_script(project, half):
+    half.questions["half"].answer = "Not </script><script>alert(1)</script> at all."
+    text = outputs.qa_page(half, "half", "")
+    assert "</script" not in text and "alert(1)</script>" in json.loads(text)["mainEntity"]["acceptedAnswer"]["text"]
+
+
+def test_the_feed_is_what_atom_asks_for(half):
+    feed = ET.fromstring(outputs.feed(half, "Half & more", "https://example.org/"))
+    assert feed.tag == ATOM + "feed"
+    assert [feed.findtext(ATOM + tag) for tag in ("title", "updated")] == ["Half & more", "2026-01-01T00:00:00Z"]
+    assert feed.findtext(f"{ATOM}author/{ATOM}name")
+    (entry,) = feed.findall(ATOM + "entry")
+    assert entry.findtext(ATOM + "title") == "Does half of the units stay?"
+    assert entry.findtext(ATOM + "updated") == "2026-01-01T00:00:00Z"
+    assert entry.find(ATOM + "link").get("href") == "https://example.org/questions/half/"
+    assert feed.findtext(ATOM + "id").startswith("urn:uuid:") and entry.findtext(ATOM + "id").startswith("urn:uuid:")
+
+
+def test_the_feed_begins_with_what_changed_last(project, half):
+    half.questions["third"] = half.questions["half"]
+    half.records["cpu-tensorflow"]["claims"]["third"] = {"test_it": {"date": "2026-02-02"}}
+    entries = ET.fromstring(outputs.feed(half, "Half", "")).findall(ATOM + "entry")
+    assert [e.findtext(ATOM + "updated")[:10] for e in entries] == ["2026-02-02", "2026-01-01"]
+
+
+def test_llms_txt_lists_each_question_with_its_answer(half):
+    text = outputs.llms(half, "Half", "Halves.", "")
+    assert text.startswith("# Half\n\n> Halves.\n")
+    assert "- [Does half of the units stay?](questions/half/index.md): Yes, half of them. The other half goes.\n" in text
+
+
+def test_llms_full_txt_holds_the_twins_under_one_title(half):
+    text = outputs.llms_full(half, {"questions/half/": "# Q?\n\n## Why\n\n```python\n# one\n```\n"}, "Half")
+    assert text == "# Half\n\n## Q?\n\n### Why\n\n```python\n# one\n```\n"
+
+
+PAGE = """
+<h1 id="t">Does half stay?<a class="headerlink" href="#t">&para;</a></h1><div class="answer"><p>Yes &amp; no.</p></div>
+<p class="verdict">9 claims</p><h2 id="why">Why<a class="headerlink" href="#why">¶</a></h2><p>Masks, masks.</p>
+<pre>hidden_code()</pre><h2 id="more">More</h2><p>One mask of keep_prob.</p>
+<h2 id="also-asked">Also asked</h2><ul><li>Is half kept?</li></ul><h2 id="related-questions">Related</h2><p>Embedding</p>
+"""
+
+
+def test_search_sees_a_page_by_its_parts():
+    found = search.page("questions/half/", PAGE)
+    assert (found["title"], found["summary"]) == ("Does half stay?", "Yes & no.")
+    assert found["sections"] == [["why", "Why"], ["more", "More"]]
+    title, asked, answer, headings, text = found["words"]
+    assert set(title) == {"half", "stay"} and set(asked) == {"half", "kept"} and set(answer) == {"yes", "no"}
+    assert text["mask"] == [3, 1], "it stands three times, most often in the first section"
+    assert text["keep_prob"] == [1, 2] and text["keep"] == [1, 2]
+    assert not {"hidden_code", "embed", "claim"} & set(text)
+
+
+def test_the_index_is_one_script_that_names_each_page_once():
+    found = search.page("questions/half/", PAGE) | {"weight": 1}
+    other = search.page("questions/third/", PAGE) | {"weight": 1}
+    text = search.index([found, other])
+    made = json.loads(text.removeprefix("searchIndex = ").removesuffix(";\n"))
+    assert [p[0] for p in made["pages"]] == ["questions/half/", "questions/third/"]
+    assert made["words"]["mask"] == [0, 4 + 5 * (2 + 8), 1, 4 + 5 * (2 + 8)]
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<script>alert(1)</script>",
+        '<img alt="x" src="x" onerror="alert(1)">',
+        '<a href="javascript:alert(1)">x</a>',
+        '<iframe srcdoc="<p>">',
+    ],
+)
+def test_a_page_with_a_script_of_its_own_stops_the_build(project, html, monkeypatch):
+    from kb import site
+
+    monkeypatch.setattr(site, "state", pages.Site(project.root), raising=False)
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="notebooks/half.ipynb"), url="notebooks/half/")
+    with pytest.raises(site.PluginError, match=r"notebooks/half\.ipynb: a page carries no script of its own"):
+        site._finish(f"<h1>Half</h1>{html}", page)
+    site._finish("<h1>Half</h1><pre>&lt;script&gt; onerror=</pre>", page)

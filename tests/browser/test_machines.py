@@ -1,0 +1,199 @@
+"""Search, the site from a disk, and what keeps foreign scripts out, in a real browser.
+
+Runs on what `make check` built, where Chromium is installed. search.json holds questions as people type them, each with
+the page that answers it, others that do too behind it; those whose page exists are asked.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from kb import search
+
+ROOT = Path(__file__).parent.parent.parent
+BUILT = ROOT / ".cache/check"
+ASKED = json.loads((Path(__file__).parent / "search.json").read_text(encoding="utf-8"))
+
+
+def place(slug: str) -> str:
+    return f"{slug}/" if (BUILT / slug).is_dir() else f"questions/{slug}/"
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+def open_search(page, address: str) -> None:
+    page.goto(address)
+    page.keyboard.press("/")
+    page.wait_for_function("document.activeElement.type === 'search'")
+
+
+def ask(page, query: str) -> list[str]:
+    """The addresses of the hits for a query typed into the search field."""
+    page.locator("dialog.search input").fill(query)
+    page.wait_for_function("query => document.querySelector('dialog.search').dataset.shown === query", arg=query)
+    return page.eval_on_selector_all("dialog.search li a", "links => links.map(link => link.href)")
+
+
+def test_search_finds_the_page_that_answers_what_people_type(page, address):
+    open_search(page, address)
+    queries = [q for q in ASKED if (BUILT / place(q["slugs"][0])).is_dir()]
+    ranks, missed = [], []
+    for asked in queries:
+        right = {address + place(slug) for slug in asked["slugs"]}
+        hits = [hit.partition("#")[0] for hit in ask(page, asked["query"])]
+        ranks.append(min((hits.index(r) for r in right if r in hits), default=99))
+        missed += [f"{asked['query']}: {', '.join(hit.removeprefix(address) for hit in hits[:3])}"] if ranks[-1] else []
+    first, three = (sum(rank < n for rank in ranks) / len(ranks) for n in (1, 3))
+    print(f"{len(ranks)} queries: right page first {first:.1%}, among the first three {three:.1%}")
+    assert first >= 0.8 and three >= 0.9, "\n".join(missed)
+
+
+def test_search_answers_while_one_types(page, address):
+    open_search(page, address)
+    ask(page, "warm up")
+    for query in ("d", "dropout", "validation loss lower than training loss", "recurent dropuot slwo"):
+        took = page.evaluate(
+            """async query => {
+                const dialog = document.querySelector("dialog.search"), input = dialog.querySelector("input");
+                input.value = query;
+                const start = performance.now();
+                input.dispatchEvent(new Event("input"));
+                while (dialog.dataset.shown !== query) await new Promise(requestAnimationFrame);
+                return performance.now() - start;
+            }""",
+            query,
+        )
+        assert took < 100, f"{query}: {took:.0f} ms"
+
+
+def test_a_hit_names_its_page_plainly_and_leads_to_the_section(page, address):
+    open_search(page, address)
+    hits = ask(page, "nested or frozen model")
+    assert f"{address}questions/scope/#when-it-does-not-hold" in hits
+    shown = page.locator("dialog.search ol").inner_text()
+    assert "¶" not in shown and "In [" not in shown and "When it does not hold" in shown
+    page.locator(f"dialog.search a[href='{address}questions/scope/#when-it-does-not-hold']").click()
+    page.wait_for_url("**/questions/scope/#when-it-does-not-hold")
+    assert page.locator("#when-it-does-not-hold").bounding_box()["y"] < 200
+
+
+def test_search_works_by_keyboard_alone(page, address):
+    open_search(page, address)
+    ask(page, "keep_prob")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/questions/**")
+    page.keyboard.press("/")
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog.search").is_visible()
+
+
+def test_a_slip_of_the_finger_finds_something_and_nonsense_nothing(page, address):
+    open_search(page, address)
+    assert f"{address}questions/residual/" in [hit.partition("#")[0] for hit in ask(page, "trasnformer block")]
+    assert ask(page, "zzzzzz qqqqqq") == []
+    assert page.locator("dialog.search [role=status]").inner_text() == "Nothing found"
+
+
+@pytest.mark.parametrize(
+    "text", ["Two layers, dropped", "keep_prob", "SpatialDropout2D(0.2)", "model.eval()", "class passes", "BN–ReLU"]
+)
+def test_the_index_and_the_field_cut_a_text_into_the_same_words(page, address, text):
+    open_search(page, address)
+    ask(page, "load the index")
+    assert page.evaluate("text => Search.words(text)", text) == search.words(text) != []
+
+
+def test_the_site_works_from_a_disk(browser):
+    context = browser.new_context()
+    page, complaints = context.new_page(), []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    start = (BUILT / "index.html").as_uri()
+    open_search(page, start)
+    hit = ask(page, "keep_prob")[0]
+    assert hit.partition("#")[0] == (BUILT / "questions/rate/index.html").as_uri()
+    page.locator("dialog.search li a").first.click()
+    page.wait_for_url("file://**/questions/rate/index.html*")
+    assert page.locator(".answer").is_visible()
+    page.goto(start)
+    page.locator("a.question").first.click()
+    page.wait_for_url("file://**/questions/*/index.html")
+    assert page.locator("h1").is_visible() and not complaints, complaints
+    context.close()
+
+
+def test_the_page_can_be_copied_as_markdown(browser, address):
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(address + "questions/scope/")
+    page.get_by_role("button", name="Copy page as Markdown").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == (BUILT / "questions/scope/index.md").read_text(encoding="utf-8")
+    context.close()
+
+
+def test_no_foreign_script_runs(browser, address):
+    page = browser.new_page()
+    page.goto(address + "notebooks/scope/")
+    page.evaluate(
+        """() => {
+            const inline = document.createElement("script");
+            inline.textContent = "window.ran = true";
+            document.body.append(inline);
+            const image = document.createElement("div");
+            image.innerHTML = "<img src=x onerror='window.ran = true'>";
+            document.body.append(image);
+        }"""
+    )
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.ran") is None
+    page.close()
+
+
+def test_with_an_address_pages_say_where_they_lie(tmp_path):
+    base = "https://dropout.example/"
+    command = [sys.executable, "-m", "kb.start", "--quiet", "build", "--site-dir", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "SITE_URL": base}, check=True)
+    head = (tmp_path / "questions/scope/index.html").read_text(encoding="utf-8")
+    assert f'<link rel="canonical" href="{base}questions/scope/">' in head
+    assert f'<meta property="og:image" content="{base}assets/card.png">' in head
+    assert (tmp_path / "assets/card.png").read_bytes()[16:24] == (1200).to_bytes(4, "big") + (630).to_bytes(4, "big")
+    found = {e.text for e in ET.parse(tmp_path / "sitemap.xml").iter() if e.tag.endswith("}loc")}
+    pages = {base + p.parent.relative_to(tmp_path).as_posix() + "/" for p in tmp_path.rglob("*/index.html")}
+    assert found == pages | {base}
+    assert f"Sitemap: {base}sitemap.xml" in (tmp_path / "robots.txt").read_text(encoding="utf-8")
+    links = {e.get("href") for e in ET.parse(tmp_path / "feed.xml").iter() if e.tag.endswith("}link")}
+    assert f"{base}questions/scope/" in links and all(link.startswith(base) for link in links)
+    assert f"({base}questions/scope/index.md)" in (tmp_path / "llms.txt").read_text(encoding="utf-8")
+
+
+def test_without_an_address_no_page_pretends_to_have_one():
+    assert not (BUILT / "sitemap.xml").exists()
+    assert 'rel="canonical"' not in (BUILT / "questions/scope/index.html").read_text(encoding="utf-8")
+
+
+def test_every_page_has_a_twin_a_policy_and_no_script_of_its_own():
+    pages = sorted(BUILT.rglob("index.html"))
+    assert len(pages) > 20
+    for path in pages:
+        text = path.read_text(encoding="utf-8")
+        twin = path.with_suffix(".md").read_text(encoding="utf-8")
+        assert twin.startswith("# ") and "{{" not in twin and "--8<--" not in twin, path
+        assert "script-src 'self';" in text and "unsafe" not in text.partition("</head>")[0], path
+        scripts = [s.partition(">") for s in text.split("<script")[1:]]
+        for attributes, _, rest in scripts:
+            inside = rest.partition("</script>")[0].strip()
+            assert not inside or "application/ld+json" in attributes, path
+            assert not attributes.lstrip().startswith(("src=http", 'src="http', 'src="//')), path
+        assert " style=" not in text and " onclick=" not in text, path
