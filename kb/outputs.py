@@ -59,7 +59,11 @@ def twin(root: Path, markdown: str, uri: str, where) -> str:
 
 def llms(site: Site, name: str, description: str, base: str) -> str:
     """llms.txt: what there is, each question with its answer, and where its Markdown lies."""
-    parts = [f"# {name}", f"> {description}", "Each page lies beside its HTML as `index.md`; all in one: llms-full.txt."]
+    parts = [
+        f"# {name}",
+        f"> {description}",
+        "Each page lies beside its HTML as `index.md`; all in one: llms-full.txt.",
+    ]
     for topic, listed in site.topics.items():
         parts.append(f"## {rooms.TOPICS[topic]}")
         parts.append("\n".join(f"- [{q.question}]({base}questions/{q.slug}/index.md): {q.answer}" for q in listed))

@@ -19,10 +19,12 @@ SKIPPED = re.compile(
 HEADING = re.compile(r'<(h[1-6]|dt)\b[^>]*?\bid="([^"]*)"[^>]*>(.*?)</\1>', re.DOTALL)
 ASKED = "also-asked"
 ELSEWHERE = ("related-questions", "references", "other-topics")  # sections that are about other pages
-STOP = frozenset(
-    "a about all an and any are as at be because been but by can could did do does doesn don for from get had has have "
-    "how i if in into is isn it its like may me much my of on or our s should so some t than that the their "
-    "them then there these they this to too use used was we what which who why will with would you".split()
+STOP = frozenset(  # words that tell nothing
+    """
+    a about all an and any are as at be because been but by can could did do does doesn don for from get had has have
+    how i if in into is isn it its like may me much my of on or our s should so some t than that the their them then
+    there these they this to too use used was we what which who why will with would you
+    """.split()
 )
 SUMMARY = 180  # characters of the answer that a hit shows
 MOST = 8  # a word that stands there more often counts as so often
@@ -58,7 +60,8 @@ def stem(word: str) -> str:
 def page(url: str, content: str) -> dict:
     """What search needs of a page: title, summary, sections (anchor and heading), and its words by field.
 
-    The words of its address count as its title's. A word comes with how often it stands there; one of the text also with the section that has it most often.
+    The words of its address count as its title's. A word comes with how often it stands there; one of the text also
+    with the section that has it most often.
     """
     pieces = HEADING.split(SKIPPED.sub(" ", content))
     title, answer, asked, sections, headings, uses = "", pieces[0], "", [], {}, {}
@@ -90,7 +93,11 @@ def index(pages: list[dict]) -> str:
             for word, (times, section) in found.items():
                 code = field + len(FIELDS) * (min(times, MOST) - 1 + MOST * section)
                 postings.setdefault(word, []).append((i, code))
-    made = {"pages": listed, "stop": sorted(STOP), "words": {word: _packed(postings[word]) for word in sorted(postings)}}
+    made = {
+        "pages": listed,
+        "stop": sorted(STOP),
+        "words": {word: _packed(postings[word]) for word in sorted(postings)},
+    }
     return f"searchIndex = {json.dumps(made, ensure_ascii=False, separators=(',', ':'))};\n"
 
 

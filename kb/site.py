@@ -31,7 +31,9 @@ POLICY = (  # nothing from elsewhere, and no script but the site's own files
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'"
 )
-SCRIPT = re.compile(r"""<script\b|<[^>]*\s(?:on\w+|srcdoc)\s*=|(?:href|src|data)\s*=\s*["']?\s*javascript:""", re.IGNORECASE)
+SCRIPT = re.compile(
+    r"""<script\b|<[^>]*\s(?:on\w+|srcdoc)\s*=|(?:href|src|data)\s*=\s*["']?\s*javascript:""", re.IGNORECASE
+)
 
 state: pages.Site  # what this build knows
 

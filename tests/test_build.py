@@ -53,7 +53,9 @@ def pages(tmp_path, monkeypatch):
         config = load_config("mkdocs.yml")
         config.plugins.events["pre_page"].append(lambda page, **_: render.postpone(page))
         config.plugins.events["env"].append(
-            lambda env, config, files: render.finish_all(tmp_path, config, files, lambda html, page: {"content": html + "<hr>"})
+            lambda env, config, files: render.finish_all(
+                tmp_path, config, files, lambda html, page: {"content": html + "<hr>"}
+            )
         )
         build(config)
         texts = {name: (tmp_path / "site" / name).read_text() for name in ("index.html", "two/index.html")}

@@ -85,7 +85,9 @@ def test_the_feed_begins_with_what_changed_last(project, half):
 def test_llms_txt_lists_each_question_with_its_answer(half):
     text = outputs.llms(half, "Half", "Halves.", "")
     assert text.startswith("# Half\n\n> Halves.\n")
-    assert "- [Does half of the units stay?](questions/half/index.md): Yes, half of them. The other half goes.\n" in text
+    assert (
+        "- [Does half of the units stay?](questions/half/index.md): Yes, half of them. The other half goes.\n" in text
+    )
 
 
 def test_llms_full_txt_holds_the_twins_under_one_title(half):
@@ -97,7 +99,8 @@ PAGE = """
 <h1 id="t">Does half stay?<a class="headerlink" href="#t">&para;</a></h1><div class="answer"><p>Yes &amp; no.</p></div>
 <p class="verdict">9 claims</p><h2 id="why">Why<a class="headerlink" href="#why">¶</a></h2><p>Masks, masks.</p>
 <pre>hidden_code()</pre><h2 id="more">More</h2><p>One mask of keep_prob.</p>
-<h2 id="also-asked">Also asked</h2><ul><li>Is half kept?</li></ul><h2 id="related-questions">Related</h2><p>Embedding</p>
+<h2 id="also-asked">Also asked</h2><ul><li>Is half kept?</li></ul>
+<h2 id="related-questions">Related</h2><p>Embedding</p>
 """
 
 
@@ -105,7 +108,7 @@ def test_search_sees_a_page_by_its_parts():
     found = search.page("questions/half/", PAGE)
     assert (found["title"], found["summary"]) == ("Does half stay?", "Yes & no.")
     assert found["sections"] == [["why", "Why"], ["more", "More"]]
-    title, asked, answer, headings, text = found["words"]
+    title, asked, answer, _, text = found["words"]
     assert set(title) == {"half", "stay"} and set(asked) == {"half", "kept"} and set(answer) == {"yes", "no"}
     assert text["mask"] == [3, 1], "it stands three times, most often in the first section"
     assert text["keep_prob"] == [1, 2] and text["keep"] == [1, 2]

@@ -11,7 +11,8 @@ import subprocess
 import threading
 
 import pytest
-from test_pages import BUILT, CHROMIUM, FLAGS, KINDS, ROOT
+from conftest import BUILT, CHROMIUM, FLAGS, ROOT
+from test_pages import KINDS
 
 LIGHTHOUSE = ROOT / ".cache/lighthouse/node_modules/.bin/lighthouse"
 LEAST = {"performance": 98, "accessibility": 100, "best-practices": 100, "seo": 100}

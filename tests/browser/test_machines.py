@@ -12,11 +12,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from conftest import BUILT, ROOT
 
 from kb import search
 
-ROOT = Path(__file__).parent.parent.parent
-BUILT = ROOT / ".cache/check"
 ASKED = json.loads((Path(__file__).parent / "search.json").read_text(encoding="utf-8"))
 
 
@@ -61,7 +60,7 @@ def test_search_finds_the_page_that_answers_what_people_type(page, address):
 def test_search_answers_while_one_types(page, address):
     open_search(page, address)
     ask(page, "warm up")
-    for query in ("d", "dropout", "validation loss lower than training loss", "recurent dropuot slwo"):
+    for query in ("d", "dropout", "validation loss lower than training loss", "recurrwnt drqpout"):
         took = page.evaluate(
             """async query => {
                 const dialog = document.querySelector("dialog.search"), input = dialog.querySelector("input");
@@ -100,7 +99,7 @@ def test_search_works_by_keyboard_alone(page, address):
 
 def test_a_slip_of_the_finger_finds_something_and_nonsense_nothing(page, address):
     open_search(page, address)
-    assert f"{address}questions/residual/" in [hit.partition("#")[0] for hit in ask(page, "trasnformer block")]
+    assert f"{address}questions/residual/" in [hit.partition("#")[0] for hit in ask(page, "transformxr block")]
     assert ask(page, "zzzzzz qqqqqq") == []
     assert page.locator("dialog.search [role=status]").inner_text() == "Nothing found"
 
