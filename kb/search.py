@@ -20,11 +20,14 @@ HEADING = re.compile(r'<(h[1-6]|dt)\b[^>]*?\bid="([^"]*)"[^>]*>(.*?)</\1>', re.D
 ASKED = "also-asked"
 ELSEWHERE = ("related-questions", "references", "other-topics")  # sections that are about other pages
 STOP = frozenset(  # words that tell nothing
-    """
-    a about all an and any are as at be because been but by can could did do does doesn don for from get had has have
-    how i if in into is isn it its like may me much my of on or our s should so some t than that the their them then
-    there these they this to too use used was we what which who why will with would you
-    """.split()
+    re.findall(
+        r"\w+",
+        """
+        a about all an and any are as at be because been but by can could did do does doesn don for from get had has
+        have how i if in into is isn it its like may me much my of on or our s should so some t than that the their
+        them then there these they this to too use used was we what which who why will with would you
+        """,
+    )
 )
 SUMMARY = 180  # characters of the answer that a hit shows
 MOST = 8  # a word that stands there more often counts as so often

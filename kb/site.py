@@ -26,7 +26,7 @@ DRAWING = re.compile(r"^!\[([^\]]+)\]\(((?:\.\./)*assets/)([\w-]+)\.svg\)$", re.
 SEARCHED = {"questions": 1, "where.md": 1, "notebooks": 0.3}
 SEARCHED |= dict.fromkeys(("index.md", "topics", "proofs", "verified.md"), 0)
 OTHERS = 0.4
-UNUSED = ("assets/javascripts/", "assets/stylesheets/palette", "assets/images/favicon")  # of Material's
+UNUSED = ("assets/javascripts/", "assets/stylesheets/palette", "assets/images/favicon", "sitemap.xml")  # of the theme
 POLICY = (  # nothing from elsewhere, and no script but the site's own files
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'"
@@ -184,7 +184,9 @@ def _finish(html_text: str, page) -> dict:
     if page.file.src_uri.partition("/")[0] in GLOSSED:
         glossary = get_relative_url("glossary/", page.url)
         html_text = pages.mark_terms(html_text, state.terms, glossary)
-    # a wide table scrolls inside itself, and a keyboard can scroll it; Material leaves tables with a class alone
+    # wide code and wide tables scroll inside themselves, and a keyboard can scroll them; Material leaves tables with a
+    # class alone
+    html_text = html_text.replace("<pre><span></span><code>", '<pre><span></span><code tabindex="0">')
     opening, closing = '<div class="table" tabindex="0"><table class="data">', "</table></div>"
     html_text = html_text.replace("<table>", opening).replace("</table>", closing)
     weight = SEARCHED.get(page.file.src_uri.partition("/")[0], OTHERS)

@@ -1,7 +1,7 @@
 // Search: turns the index that kb/search.py made into MiniSearch's form, ranks pages, shows them as the reader types
 const Search = (() => {
   const FIELDS = ["title", "asked", "answer", "headings", "text"];
-  const BOOST = { title: 1.5, asked: 4, answer: 1.5, headings: 1, text: 1 };
+  const BOOST = { title: 1.5, asked: 4, answer: 1.5, headings: 1, text: 0.5 };
   const EVERYWHERE = { dropout: 0.3, kera: 0.3, layer: 0.5 }; // words that tell little on this site
   const MOST = 8;
   let pages, places, engine, stop;
