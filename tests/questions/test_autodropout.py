@@ -11,11 +11,13 @@ import numpy as np
 import optuna
 import pytest
 from autodropout import AutoDropout, pattern
-from autodropout_network import METHODS
+from autodropout_network import METHODS, SIDES, drop
 from autodropout_search import SPLITS, search
 from autodropout_search import scores as evaluate_trials
 from conv_layers_dropblock import DropBlock2D, gamma
 from fair_comparison import digits
+
+from kb import evidence
 
 numpy = keras.ops.convert_to_numpy
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -168,26 +170,51 @@ def test_processes_share_a_search_and_a_second_run_continues_it(claim, tmp_path)
     claim.exact("finished", len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE])), 16)
 
 
-FOUND = {
-    "Dropout": {"rate_8": 0.0, "rate_4": 0.1},
-    "AutoDropout": {"rotate_8": 0, "shear_x_8": 0.5, "shear_y_8": 0.0, "share_c_8": False, "residual_8": False}
-    | {"rotate_4": 0, "shear_x_4": 1.0, "shear_y_4": 1.0, "share_c_4": False, "residual_4": True}
-    | {"size_8": 1, "gap_8": 4, "repeat_8": 1, "size_4": 1, "gap_4": 0, "repeat_4": 1},
-}
+@pytest.fixture(scope="module")
+def found(study, tmp_path_factory, pytestconfig):
+    """What a search chose with each method; in the short form, what the recorded search chose."""
+    if not study.short:
+        storage = str(tmp_path_factory.mktemp("search") / "trials.log")
+        return {method: search(method, 2, storage, seed=0).best_params for method in METHODS}
+    values = evidence.values(pytestconfig.rootpath).get("autodropout", {})
+    chosen = {method: {} for method in METHODS}
+    for name, value in values.items():
+        method, _, decision = name.partition("_")
+        if method in METHODS:
+            chosen[method][decision] = value.value
+    if not all(chosen.values()):
+        pytest.skip("no search is recorded yet: make record STUDY=autodropout")
+    return chosen
 
 
 @pytest.fixture(scope="module")
-def scores(study, tmp_path_factory):
-    """Test accuracy and loss on fresh splits, of what a search found with each method, and of no dropout."""
-    storage = str(tmp_path_factory.mktemp("search") / "trials.log")
-    chosen = dict(FOUND)  # the short form trains again what the search found, with one rival
-    if not study.short:
-        chosen = {method: search(method, 2, storage, seed=0).best_params for method in METHODS}
-        chosen["no dropout"] = {"rate_8": 0.0, "rate_4": 0.0}
+def scores(study, found):
+    """Test accuracy and loss on fresh splits, of what a search chose with each method, and of no dropout."""
+    chosen = found | {"no dropout": {"rate_8": 0.0, "rate_4": 0.0}}
+    if study.short:
+        chosen = {method: chosen[method] for method in ("Dropout", "AutoDropout")}
     data = [part[:, SPLITS:] for part in digits(300, SPLITS + (4 if study.short else 20), noise=0.3)]
     trials = {method: [optuna.trial.FixedTrial(parameters)] for method, parameters in chosen.items()}
     kinds = {method: method if method in METHODS else "Dropout" for method in chosen}
     return {method: evaluate_trials(kinds[method], trials[method], data) for method in chosen}
+
+
+@pytest.mark.study
+@pytest.mark.timeout(1800)
+def test_what_the_search_chose(claim, found):
+    """After 16 trials of each method, the pattern that the search chose drops little: a share of {share_8:.3f} of each
+    map behind the first convolution and of {share_4:.3f} behind the second, each below a tenth; the rates that it chose for Dropout are
+    {Dropout_rate_8:.1f} and {Dropout_rate_4:.1f}. The network takes every choice as it is."""
+    for method, decisions in found.items():
+        for decision, choice in decisions.items():  # recorded for the page, and for the short form
+            claim.exact(f"{method}_{decision}", choice, choice)
+        trial = optuna.trial.FixedTrial(decisions)
+        layer = {side: drop(method, trial, side) for side in SIDES}
+        claim.exact(f"suggested_{method}", trial.params == decisions, True)
+        for side in SIDES if method == "AutoDropout" else ():
+            zero = run(layer[side], side=side) == 0
+            claim.close(f"share_{side}", zero.mean(), pattern(side, side, **layer[side].pattern).mean(), 1e-9)
+            claim.exact(f"little_{side}", bool(zero.mean() < 0.1), True)
 
 
 def differences(claim, scores, which, bound):
@@ -200,17 +227,17 @@ def differences(claim, scores, which, bound):
 @pytest.mark.study
 @pytest.mark.timeout(1800)
 def test_the_accuracy_of_searched_patterns(claim, scores):
-    """After 16 trials for each method, on {accuracy_Dropout.n} fresh paired splits, AutoDropout's test accuracy differs
-    from that of tuned Dropout by {accuracy_Dropout.interval:+.1f} percentage points, of SpatialDropout2D by
+    """After 16 trials for each method, on {accuracy_Dropout.n} fresh paired splits, AutoDropout's test accuracy lies
+    within 3 percentage points of each rival's: it differs from that of tuned Dropout by {accuracy_Dropout.interval:+.1f}, of SpatialDropout2D by
     {accuracy_SpatialDropout2D.interval:+.1f}, of DropBlock by {accuracy_DropBlock2D.interval:+.1f}, and of no dropout by
     {accuracy_no_dropout.interval:+.1f}."""
-    differences(claim, scores, 0, bound=10)
+    differences(claim, scores, 0, bound=3)
 
 
 @pytest.mark.study
 @pytest.mark.timeout(1800)
 def test_the_loss_of_searched_patterns(claim, scores):
-    """Its test loss, which the search minimised on other splits, differs from that of tuned Dropout by
+    """Its test loss, which the search minimised on other splits, lies within 0.05: it differs from that of tuned Dropout by
     {loss_Dropout.interval:+.3f}, of SpatialDropout2D by {loss_SpatialDropout2D.interval:+.3f}, of DropBlock by
     {loss_DropBlock2D.interval:+.3f}, and of no dropout by {loss_no_dropout.interval:+.3f}."""
-    differences(claim, scores, 1, bound=0.5)
+    differences(claim, scores, 1, bound=0.05)

@@ -28,7 +28,7 @@ class AutoDropout(keras.layers.Layer):
     if there is one. `size=0` drops nothing. `share_c` drops the same place in all channels,
     `residual` drops it in the shortcut too. A pattern that leaves the map comes in on the other
     side, and what is kept is divided by its share. Raises `ValueError` if squares would overlap.
-    After Pham and Le, 2021, https://arxiv.org/abs/2101.01761, figure 3.
+    After Pham and Le, 2021, https://arxiv.org/abs/2101.01761.
     """
 
     def __init__(self, size, stride, repeat, share_c=False, residual=False, seed=None, **kwargs):
