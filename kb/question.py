@@ -25,6 +25,7 @@ TOPICS = {  # the site's topics, in the order of the home page
     "sequences": "Recurrent networks and embeddings",
     "masks": "Masks and seeds",
     "relatives": "Relatives of dropout",
+    "beyond": "Beyond classification",
 }
 
 PACKAGES = {"sklearn": "scikit-learn"}  # where a package is called otherwise than its module
