@@ -106,6 +106,11 @@ def test_without_compiling_again_the_rate_stays(claim):
     claim.sampled("stuck", shares[-1], 0.1, (0.1 * 0.9 / n) ** 0.5, n)
 
 
+def test_keras_has_no_such_layer(claim):
+    """Keras has no layer for it: {found} of its layers have “DropBlock” in their names."""
+    claim.exact("found", sum("dropblock" in name.lower() for name in dir(layers)), 0)
+
+
 def test_in_one_dimension_it_drops_what_arithmetic_says(claim):
     """On sequences of 200 steps with runs of 10 at rate 0.2, `DropBlock1D` drops {share_1d:.3f}, where arithmetic expects
     {share_1d.expected:.3f}, and keeps the mean at {mean_1d:.2f}."""
