@@ -59,14 +59,14 @@ def test_with_wrong_labels_accuracy_rises(claim, noisy):
 
 
 def test_with_wrong_labels_the_loss_falls(claim, noisy):
-    """On the same digits the test loss falls from {noisy_none_loss:.2f} by {noisy_loss.interval:+.2f}."""
+    """On the same digits the test loss, {noisy_none_loss:.2f} without dropout, changes by {noisy_loss.interval:+.2f}."""
     claim.trained("noisy_none_loss", noisy["none"]["loss"], above=0)
     claim.trained("noisy_loss", change(noisy, "loss", "half", "none"), below=0)
 
 
 def test_with_wrong_labels_calibration_gets_worse(claim, noisy):
-    """On the same digits the calibration error on clean test labels rises, from {noisy_none_error:.1f} % by
-    {noisy_error.interval:+.1f} points: confidence is {under.interval:+.1f} points from accuracy, so too low."""
+    """On the same digits the calibration error on clean test labels, {noisy_none_error:.1f} % without dropout, changes
+    by {noisy_error.interval:+.1f} points: confidence is {under.interval:+.1f} points from accuracy, so too low."""
     claim.trained("noisy_none_error", noisy["none"]["error"], above=0)
     claim.trained("noisy_error", change(noisy, "error", "half", "none"), above=5)
     confidence = 100 * noisy["half"]["probabilities"].max(-1).mean(0)
@@ -74,8 +74,8 @@ def test_with_wrong_labels_calibration_gets_worse(claim, noisy):
 
 
 def test_against_equally_wrong_labels_calibration_gets_better(claim, noisy):
-    """Against test labels of which 30 % are random too, the calibration error falls instead, from
-    {noisy_none_error_too:.1f} % by {noisy_error_too.interval:+.1f} points."""
+    """Against test labels of which 30 % are random too, the calibration error, {noisy_none_error_too:.1f} % without
+    dropout, changes by {noisy_error_too.interval:+.1f} points instead."""
     labels, rng = digits(500, REPLICAS)[3], np.random.default_rng(1)
     labels = np.where(rng.random(labels.shape) < 0.3, rng.integers(0, 10, labels.shape), labels)
     none, half = (calibration_error(noisy[arm]["probabilities"], labels) for arm in ("none", "half"))
@@ -104,9 +104,9 @@ def test_on_clean_digits_accuracy_hardly_moves(claim, clean):
 
 @pytest.mark.study
 def test_on_clean_digits_a_low_rate_lowers_the_loss(claim, clean):
-    """On clean digits 0.2 lowers the test loss a little, with 200 examples from {loss_200:.3f} by
-    {loss_200_2.interval:+.3f}; 0.5 raises it with 100 examples, by {loss_100_5.interval:+.3f}, and lowers it with 700,
-    by {loss_700_5.interval:+.3f}."""
+    """On clean digits 0.2 lowers the test loss a little: with 200 examples it is {loss_200:.3f} without dropout, and
+    changes by {loss_200_2.interval:+.3f}; 0.5 changes it by {loss_100_5.interval:+.3f} with 100 examples, and by
+    {loss_700_5.interval:+.3f} with 700."""
     for n, runs in clean.items():
         claim.trained(f"loss_{n}", runs[0]["loss"], above=0)
         claim.trained(f"loss_{n}_2", change(runs, "loss", 0.2), below=0)
@@ -127,8 +127,8 @@ def test_on_clean_digits_calibration_hardly_moves_at_a_low_rate(claim, clean):
 
 @pytest.mark.study
 def test_point_eight_is_harmful_in_every_respect(claim, clean):
-    """On 200 clean digits, 0.8 behind both layers costs {accuracy_8.interval:+.1f} percentage points of accuracy, and
-    raises the loss by {loss_8.interval:+.2f} and the calibration error by {error_8.interval:+.1f} points."""
+    """On 200 clean digits, 0.8 behind both layers changes accuracy by {accuracy_8.interval:+.1f} percentage points, the
+    loss by {loss_8.interval:+.2f} and the calibration error by {error_8.interval:+.1f} points."""
     claim.trained("accuracy_8", change(clean[200], "accuracy", 0.8), below=-3)
     claim.trained("loss_8", change(clean[200], "loss", 0.8), above=0.3)
     claim.trained("error_8", change(clean[200], "error", 0.8), above=10)
@@ -136,9 +136,9 @@ def test_point_eight_is_harmful_in_every_respect(claim, clean):
 
 @pytest.mark.study
 def test_a_narrow_network_suffers_and_a_wide_one_does_not(claim, widths):
-    """On 200 clean digits and in the same 100 epochs, 0.5 costs a network of 32 and 16 units
-    {narrow_accuracy.interval:+.1f} percentage points of accuracy; one of 256 and 128 changes by
-    {wide_accuracy.interval:+.2f}, and its loss by {wide_loss.interval:+.3f}."""
+    """On 200 clean digits and in the same 100 epochs, 0.5 changes the accuracy of a network of 32 and 16 units by
+    {narrow_accuracy.interval:+.1f} percentage points, that of one of 256 and 128 by {wide_accuracy.interval:+.2f}, and
+    the latter's loss by {wide_loss.interval:+.3f}."""
     claim.trained("narrow_accuracy", change(widths[32], "accuracy", 0.5), below=-3)
     claim.trained("narrow_loss", change(widths[32], "loss", 0.5), above=0)
     if 256 in widths:
@@ -156,8 +156,8 @@ def test_the_calibration_error_is_what_its_definition_says(claim):
 
 
 def test_strong_dropout_hurts_a_small_network(claim, program):
-    """The wrong twin: with 32 and 16 units, 0.5 behind both layers lowers accuracy by {twin_accuracy.interval:+.1f}
-    percentage points and raises the loss by {twin_loss.interval:+.2f}, over {twin_loss.n} paired replicas."""
+    """The wrong twin: with 32 and 16 units, 0.5 behind both layers changes accuracy by {twin_accuracy.interval:+.1f}
+    percentage points and the loss by {twin_loss.interval:+.2f}, over {twin_loss.n} paired replicas."""
     twin = program("does_it_help_wrong")
     claim.trained("twin_accuracy", twin["dropped"]["accuracy"] - twin["without"]["accuracy"], below=0)
     claim.trained("twin_loss", twin["dropped"]["loss"] - twin["without"]["loss"], above=0)
