@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 STATIC = (
     "tests/authoring/test_static.py",
     "tests/authoring/test_outputs.py",
+    "tests/test_assembly.py",
     "tests/test_build.py",
     "tests/test_compare.py",
     "tests/test_evidence.py",

@@ -84,9 +84,9 @@ class Site:
         return "\n\n".join(
             [
                 '<div class="program" markdown>',
-                f'<div class="bar" markdown="span">{bar}</div>',
+                f'<div class="bar" data-search-exclude markdown="span">{bar}</div>',
                 fence,
-                f'<div class="needs" markdown="span">{self._needs(path)}</div>',
+                f'<div class="needs" data-search-exclude markdown="span">{self._needs(path)}</div>',
                 "</div>",
             ]
         )
@@ -108,7 +108,7 @@ class Site:
             text += f", and {_enumeration([f'[{b}](../snippets/{b})' for b in beside])} beside it"
         seconds = self._seconds(path)
         if seconds:
-            text += f". Runs in about {seconds:.0f} s on {self.runner(evidence.DEFAULT)}"
+            text += f". Takes about {seconds:.0f} s on a CPU"
         return text + "."
 
     def _seconds(self, path: Path) -> float | None:
@@ -413,13 +413,15 @@ def _cell(value) -> str:
 TERM = re.compile(r"^(\S[^\n{]*?) \{ #([\w-]+) \}\n:   (.+(?:\n    .+)*)", re.MULTILINE)
 TAG = re.compile(r"(<[^>]*>)")
 NOT_PROSE = re.compile(r"<(/?)(?:a|button|code|dt|figure|h[1-6]|math|pre|summary|svg|table)\b")
+IS_CODE = re.compile(r"<(/?)(?:code|pre)\b")
+PERCENT = re.compile(r"(?<=\d) %")
 
 
 def _terms(glossary: Path) -> dict[str, tuple[str, str]]:
     """Term → its anchor in the glossary and its meaning in one sentence."""
     found = TERM.findall(glossary.read_text(encoding="utf-8")) if glossary.exists() else []
     return {
-        term.lower(): (anchor, re.match(r".+?[.:](?=\s|$)", plain(" ".join(text.split())))[0])
+        term.lower(): (anchor, re.match(r".+?\.(?=\s|$)", plain(" ".join(text.split())))[0])
         for term, anchor, text in found
     }
 
@@ -440,13 +442,23 @@ def mark_terms(html_text: str, terms: dict[str, tuple[str, str]], glossary: str)
         anchor, meaning = terms[term]
         return f'<a class="term" href="{glossary}#{anchor}" aria-description="{html.escape(meaning)}">{match[0]}</a>'
 
+    return _in_text(html_text, NOT_PROSE, lambda text: pattern.sub(link, text))
+
+
+def keep_percents_together(html_text: str) -> str:
+    """No line ends between a number and its per cent sign."""
+    return _in_text(html_text, IS_CODE, lambda text: PERCENT.sub("\u00a0%", text))
+
+
+def _in_text(html_text: str, but_not_in: re.Pattern, change) -> str:
+    """Change what stands between tags, outside of some elements."""
     pieces, depth = TAG.split(html_text), 0
     for i, piece in enumerate(pieces):
-        tag = NOT_PROSE.match(piece)
+        tag = but_not_in.match(piece)
         if tag and not piece.endswith("/>"):
             depth += -1 if tag[1] else 1
         elif not depth and not piece.startswith("<"):
-            pieces[i] = pattern.sub(link, piece)
+            pieces[i] = change(piece)
     return "".join(pieces)
 
 

@@ -114,7 +114,7 @@ def on_page_markdown(markdown, page, config, files):
         if folder == "notebooks":
             markdown, page.meta = notebook_pages.page(ROOT, slug, config.repo_url or ""), {}
             if slug in state.questions:
-                page.meta["above"] = link("Notebook", f"questions/{slug}.md")
+                page.meta["above"] = link("The answer", f"questions/{slug}.md")
         elif folder == "questions" and slug in state.questions:
             q = state.questions[slug]
             page.meta |= {"title": q.question, "description": pages.plain(q.answer)}
@@ -122,9 +122,9 @@ def on_page_markdown(markdown, page, config, files):
             page.meta["beside"] = [n and link(n.question, f"questions/{n.slug}.md") for n in state.neighbours(q)]
             markdown = state.question_page(q)
         elif folder == "topics":
-            page.meta["above"] = link("Questions", "index.md")
+            page.meta |= {"above": link("Questions", "index.md"), "hide": ["toc"]}
         elif folder == "proofs":
-            page.meta["above"] = link("Proof", f"questions/{slug}.md")
+            page.meta["above"] = link("The answer", f"questions/{slug}.md")
             return markdown
         markdown = DRAWING.sub(_drawing, markdown)
         return state.fill(markdown, slug, "../" * page.file.src_uri.count("/"))
@@ -184,6 +184,8 @@ def _finish(html_text: str, page) -> dict:
     if page.file.src_uri.partition("/")[0] in GLOSSED:
         glossary = get_relative_url("glossary/", page.url)
         html_text = pages.mark_terms(html_text, state.terms, glossary)
+    html_text = pages.keep_percents_together(html_text)
+    html_text = re.sub(r'<p>(?=<img [^>]*src="figure-)', '<p class="figure" tabindex="0">', html_text)
     # wide code and wide tables scroll inside themselves, and a keyboard can scroll them; Material leaves tables with a
     # class alone
     html_text = html_text.replace("<pre><span></span><code>", '<pre><span></span><code tabindex="0">')
