@@ -20,7 +20,8 @@ from kb.check import LEVELS
 from kb.question import Claim, Problem, Question, module
 
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-KERAS = "keras>=3.12"  # what the programs are written against
+KERAS = "keras>=3.12"  # what the programs were tried with
+NEWER = {"rate": "keras>=3.14"}  # before, Dropout(1) is an error on TensorFlow
 INCLUDED = re.compile(r'^```python\n--8<-- "snippets/(\w+)\.py"\n```$', re.MULTILINE)
 MEANING = {  # of the marks, in words
     "verified": "The test passed there on that day, and nothing that it rests on has changed since",
@@ -100,7 +101,7 @@ class Site:
         beside = sorted(p.name for p in rooms.imported_snippets(tree, self.root))
         named = [b for b in BACKENDS if b in tops or path.stem.endswith(f"_{b}")]
         others = sorted(tops - set(BACKENDS) - {"keras"} - {Path(b).stem for b in beside} - STANDARD)
-        packages = [f"`{KERAS}`"] if "keras" in tops or beside else []
+        packages = [f"`{NEWER.get(path.stem, KERAS)}`"] if "keras" in tops or beside else []
         packages += [f"`{b}`" for b in named] or (["a backend"] if packages else [])
         packages += [f"`{rooms.PACKAGES.get(name, name)}`" for name in others]
         text = f"Needs {_enumeration(packages)}" if packages else "Needs Python alone"
