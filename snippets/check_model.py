@@ -24,7 +24,7 @@ class Finding(NamedTuple):
 
 
 def check_model(model):
-    """The findings for a built model, a list of `Finding`. Raises ValueError if it is not built yet."""
+    """The findings for a built model, as a list; ValueError if it is not built yet."""
     if not model.built:
         raise ValueError("build the model first: call it once, or give it an Input")
     found = []
@@ -56,15 +56,12 @@ def _check_layer(layer):
         if weights and math.prod(weights[0].shape) == 1:
             what = "normalises over a single feature, so it puts out a constant"
             yield Finding(layer.name, what, "timeseries-transformer")
-    # a subclassed model: the trainer passes `training` only to a `call` that names it
-    if (
-        isinstance(layer, keras.Model)
-        and not getattr(layer, "outputs", None)
-        and not _names_training(layer)
-    ):
-        if any(_is_on(inner) for inner in layer._flatten_layers(include_self=False)):
-            what = "its call has no `training` argument, so fit trains with dropout off"
-            yield Finding(layer.name, what, "training-or-inference")
+    # the trainer passes `training` to a subclassed model only if its `call` names it
+    is_subclassed = isinstance(layer, keras.Model) and not getattr(layer, "outputs", None)
+    drops = any(_is_on(inner) for inner in layer._flatten_layers(include_self=False))
+    if is_subclassed and drops and not _names_training(layer):
+        what = "its call has no `training` argument, so fit trains with dropout off"
+        yield Finding(layer.name, what, "training-or-inference")
 
 
 def _names_training(layer):
@@ -84,7 +81,7 @@ def _check_graph(model):
         layer, behind = node.operation, [n for t in node.outputs for n in readers.get(id(t), [])]
         if node.arguments.kwargs.get("training") and isinstance(layer, keras.Layer):
             what = (
-                "training=True is fixed in the graph, and Keras 3.0 to 3.15 override it in predict"
+                "training=True in the graph: Keras 3.0 to 3.15 override it in predict"
             )
             yield Finding(layer.name, what, "training-or-inference")
         if not _is_on(layer):
@@ -95,7 +92,7 @@ def _check_graph(model):
         masks_elements = type(layer) is layers.Dropout and layer.noise_shape is None
         if any(isinstance(x, layers.BatchNormalization) for x in after):
             what = (
-                "stands straight before BatchNormalization, whose statistics then fit training only"
+                "stands before BatchNormalization, whose statistics then fit training only"
             )
             yield Finding(layer.name, what, "batch-norm")
         if (
@@ -201,8 +198,8 @@ if __name__ == "__main__":
         #> once: another Dropout follows: two act as one with a higher rate
         #> on_ids: drops integer ids, which makes other ids of them
         #> behind_sum: stands behind a residual addition and cuts the identity path
-        #> before_norm: training=True is fixed in the graph, and Keras 3.0 to 3.15 override it in predict
-        #> before_norm: stands straight before BatchNormalization, whose statistics then fit training only
+        #> before_norm: training=True in the graph: Keras 3.0 to 3.15 override it in predict
+        #> before_norm: stands before BatchNormalization, whose statistics then fit training only
         #> on_maps: drops single elements of feature maps, whose neighbours say nearly the same
         #> on_maps: stands before max pooling, which picks the scaled survivors
         #> on_ids: drops 80%: is the rate meant as the share to keep?
@@ -216,8 +213,8 @@ if __name__ == "__main__":
         print(error)
         #> build the model first: call it once, or give it an Input
     model(keras.ops.ones((2, 8)))
-    print(*check_model(model)[0], sep=": ")
-    #> subclassed: its call has no `training` argument, so fit trains with dropout off: training-or-inference
+    print(check_model(model)[0].what)
+    #> its call has no `training` argument, so fit trains with dropout off
 
     good = keras.Sequential(
         [keras.Input((8,)), layers.Dense(8), layers.Dropout(0.5), layers.Dense(2)]

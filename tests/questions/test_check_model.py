@@ -115,7 +115,7 @@ TWINS = {  # the question that explains it → what it says, the bad twin, the g
         lambda: chain((20, 4), layers.LSTM(4, dropout=0.1)),
     ),
     "training-or-inference": (
-        "fixed in the graph",
+        "in the graph: Keras",
         lambda: functional((8,), lambda x: layers.Dropout(0.5)(x, training=True)),
         lambda: functional((8,), lambda x: layers.Dropout(0.5)(x)),
     ),
