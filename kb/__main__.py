@@ -24,6 +24,7 @@ STATIC = (
     "tests/test_compare.py",
     "tests/test_evidence.py",
     "tests/test_pages.py",
+    "tests/test_quick.py",
 )
 
 

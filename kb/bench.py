@@ -1,7 +1,7 @@
 """Measure what the project costs, each figure against a floor or against the stock set-up in the same run.
 
-`python -m kb.bench [part …]`, parts: install, build, pages, check, verify, notebooks, test. Medians of several runs;
-seconds are this machine's, the ratios are what to compare. Writes bench.json.
+`python -m kb.bench [part …]`, parts: install, build, pages, check, verify, notebooks, test, growth. Medians of several
+runs; seconds are this machine's, the ratios are what to compare. Writes bench.json.
 """
 
 import gzip
@@ -17,8 +17,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from kb import growth as synthetic
+
 ROOT = Path(__file__).parent.parent
-SITE, TEST = (str(ROOT / f".venv/{name}/bin/python") for name in ("site", "test"))
+SITE, CHECK, TEST = (str(ROOT / f".venv/{name}/bin/python") for name in ("site", "check", "test"))
 STOCK = """site_name: stock
 theme: {name: material}
 plugins: [search, mkdocs-jupyter]
@@ -48,13 +50,13 @@ def seconds(command: list[str], runs: int = 3, cwd: Path = ROOT, before=None) ->
     return statistics.median(times)
 
 
-def stock(folder: Path) -> Path:
+def stock(folder: Path, root: Path = ROOT) -> Path:
     """The same content for mkdocs-jupyter with its defaults: pages, programs and notebooks, no hooks."""
-    shutil.copytree(ROOT / "docs", folder / "docs")
+    shutil.copytree(root / "docs", folder / "docs")
     for name in ("notebooks", "snippets"):
-        shutil.copytree(ROOT / name, folder / name)
+        shutil.copytree(root / name, folder / name)
     shutil.copytree(
-        ROOT / "notebooks", folder / "docs/notebooks", ignore=shutil.ignore_patterns("*.toml", "*.mplstyle")
+        root / "notebooks", folder / "docs/notebooks", ignore=shutil.ignore_patterns("*.toml", "*.mplstyle")
     )
     (folder / "mkdocs.yml").write_text(STOCK, encoding="utf-8")
     return folder
@@ -183,6 +185,65 @@ def test() -> dict:
     return {"make test": {"seconds": ours, "floor_seconds": floor, "ratio": ours / floor, "to_reach": "480 seconds"}}
 
 
+def growth() -> dict:
+    """Sites of 10, 100 and 1,000 questions, each with a notebook; the slope against that of the stock set-up."""
+    found, cold, theirs = {}, {}, {}
+    queries = ("dropout rate", "validation loss lower than training loss", "lstm drqpout", "d")
+    ours = [SITE, "-m", "kb.start", "-q", "build"]
+    with tempfile.TemporaryDirectory() as name:
+        for count in (10, 100, 1000):
+            folder = Path(name) / f"{count}"
+            folder.mkdir()
+            first = synthetic.make(folder, count)[0]
+            cold[count], memory = usage(ours, folder)
+            warm, _ = usage(ours, folder)
+            index = (folder / "site/assets/search-index.js").read_bytes()
+            search = look("search", str(folder / "site"), *queries)
+            found[f"{count} questions"] = {
+                "cold_seconds": cold[count],
+                "unchanged_seconds": warm,
+                "peak_MB": memory,
+                "question_page_kB": (folder / f"site/questions/{first}/index.html").stat().st_size / 1000,
+                "index_compressed_kB": len(gzip.compress(index, 9)) / 1000,
+                "search_ms": 1000 * search["slowest"],
+                "first_search_ms": 1000 * search["first"],
+                "edit_seconds": look("edit", str(folder), f"questions/{first}.md")["edit"],
+            }
+        for count in (10, 50):
+            folder = Path(name) / f"for-stock-{count}"
+            folder.mkdir()
+            synthetic.make(folder, count)
+            theirs[count], _ = usage(
+                [SITE, "-m", "mkdocs", "-q", "build"], stock(Path(name) / f"stock-{count}", folder)
+            )
+    slope, stock_slope = (cold[1000] - cold[100]) / 900, (theirs[50] - theirs[10]) / 40
+    found["a question more"] = {
+        "seconds": slope,
+        "from_10_to_100_seconds": (cold[100] - cold[10]) / 90,
+        "stock_seconds": stock_slope,
+        "ratio": slope / stock_slope,
+        "to_reach": 0.33,
+    }
+    return found
+
+
+def usage(command: list[str], cwd: Path) -> tuple[float, float]:
+    """Seconds and peak MB of a command that must succeed."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=cwd, env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed in {cwd}")
+    return time.perf_counter() - start, used.ru_maxrss / (1e3 if sys.platform == "linux" else 1e6)
+
+
+def look(*arguments: str) -> dict:
+    """What kb.look measures in a browser."""
+    command = [CHECK, "-m", "kb.look", *arguments]
+    return json.loads(subprocess.check_output(command, cwd=ROOT, env={**ENV, "SITE_PYTHON": SITE}, text=True))
+
+
 PARTS = {
     "install": install,
     "build": build,
@@ -191,6 +252,7 @@ PARTS = {
     "verify": verify,
     "notebooks": notebooks,
     "test": test,
+    "growth": growth,
 }
 
 

@@ -3,7 +3,6 @@
 `Site` is what one build knows, read once. Whatever a page names and the project does not have raises `Problem`.
 """
 
-import ast
 import functools
 import html
 import re
@@ -95,9 +94,7 @@ class Site:
     def _needs(self, path: Path) -> str:
         """What a program needs, in one line: packages, programs beside it, time."""
         tree = rooms.parse(path, self.root)
-        imported = {n.name for node in ast.walk(tree) if isinstance(node, ast.Import) for n in node.names}
-        imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        tops = {name.partition(".")[0] for name in imported}
+        tops = {name.partition(".")[0] for name in rooms.imports(tree)}
         beside = sorted(p.name for p in rooms.imported_snippets(tree, self.root))
         named = [b for b in BACKENDS if b in tops or path.stem.endswith(f"_{b}")]
         others = sorted(tops - set(BACKENDS) - {"keras"} - {Path(b).stem for b in beside} - STANDARD)

@@ -189,7 +189,7 @@ def imported_snippets(source: str | ast.Module, root: Path) -> set[Path]:
     found: set[Path] = set()
     todo = [source if isinstance(source, ast.Module) else _tree(source)]
     while todo:
-        for name in _imports(todo.pop()):
+        for name in imports(todo.pop()):
             path = root / "snippets" / (name.removeprefix("snippets.") + ".py")
             if path not in found and path.is_file():
                 found.add(path)
@@ -198,7 +198,8 @@ def imported_snippets(source: str | ast.Module, root: Path) -> set[Path]:
 
 
 @functools.cache
-def _imports(tree: ast.Module) -> set[str]:
+def imports(tree: ast.Module) -> set[str]:
+    """The modules that a program imports."""
     found, todo = set(), [tree]
     while todo:  # statements only: no expression imports
         node = todo.pop()

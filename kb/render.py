@@ -33,13 +33,13 @@ def postpone(page: Page) -> None:
     page.render = nothing_yet
 
 
-def finish_all(root: Path, config, files: Files, finish, known: str = "") -> None:
-    """Render every postponed page. Raises what a page raises.
+def finish_all(root: Path, pages: list[Page], config, files: Files, finish, known: str = "") -> None:
+    """Render those of the pages that were postponed. Raises what a page raises.
 
     `finish` makes of a page's HTML its `content` and what search has `found` in it; `known` is what it goes by beside
     the page.
     """
-    pages = [f.page for f in files.documentation_pages() if f.page and "render" in vars(f.page)]
+    pages = [page for page in pages if "render" in vars(page)]
     common = _digest(known, *_machinery(root), *sorted(files.src_uris))
     todo = []
     for page in pages:

@@ -9,12 +9,12 @@ import re
 import socket
 from pathlib import Path
 
-from mkdocs.exceptions import PluginError
+from mkdocs.exceptions import Abort, PluginError
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File
 from mkdocs.utils import get_relative_url, write_file
 
-from kb import notebook_pages, outputs, pages, render, search
+from kb import notebook_pages, outputs, pages, quick, render, search
 from kb import question as rooms
 from kb.question import Problem
 
@@ -134,11 +134,42 @@ def on_page_markdown(markdown, page, config, files):
 
 def on_env(env, config, files):
     """All pages are known: render them."""
-    render.finish_all(ROOT, config, files, _finish, known=repr(state.terms))
-    on_env.files, on_env.pages = files, [f.page for f in files.documentation_pages() if f.page]
+    on_env.pages = [f.page for f in files.documentation_pages() if f.page]
+    on_env.built = config, files, on_env.nav, env
+    _render(on_env.pages)
     for file in [f for f in files if f.src_uri.startswith(UNUSED) or f.src_uri.endswith(".map")]:
         files.remove(file)
     return env
+
+
+def on_nav(nav, config, files):
+    on_env.nav = nav
+
+
+def _render(pages: list) -> None:
+    config, files, *_ = on_env.built
+    render.finish_all(ROOT, pages, config, files, _finish, known=repr(state.terms))
+
+
+def on_serve(server, config, builder):
+    """Show an edited page at once."""
+
+    def one(uri: str) -> None:
+        config, files, nav, env = on_env.built
+        page = files.get_file_from_path(uri).page
+        try:
+            if uri.startswith("questions/"):
+                vars(state.questions[page.file.name]).update(vars(rooms.read(ROOT / f"docs/{uri}")))
+            quick.build_page(page, config, files, nav, env, lambda: _render([page]))
+        except (Problem, PluginError) as problem:
+            raise Abort(str(problem)) from None
+
+    watched = [config.docs_dir, config.config_file_path, *config.watch]
+    server.builder = quick.Builder(Path(config.docs_dir), watched, builder, one)
+    server.observer._timeout = quick.POLL
+    for emitter in server.observer.emitters:
+        emitter._timeout = quick.POLL
+    return server
 
 
 def on_page_context(context, page, config, nav):
@@ -159,7 +190,7 @@ def on_post_build(config):
         write_file(text.encode(), f"{config.site_dir}/{name}")
 
     write("assets/search-index.js", search.index([page.found for page in on_env.pages if page.found]))
-    addresses = {file.src_uri: file.url for file in on_env.files}
+    addresses = {file.src_uri: file.url for file in on_env.built[1]}
     twins = {p.url: outputs.twin(ROOT, p.markdown, p.file.src_uri, addresses.get) for p in on_env.pages}
     for url, text in twins.items():
         write(f"{url}index.md", text)

@@ -54,7 +54,11 @@ def pages(tmp_path, monkeypatch):
         config.plugins.events["pre_page"].append(lambda page, **_: render.postpone(page))
         config.plugins.events["env"].append(
             lambda env, config, files: render.finish_all(
-                tmp_path, config, files, lambda html, page: {"content": html + "<hr>"}
+                tmp_path,
+                [f.page for f in files.documentation_pages()],
+                config,
+                files,
+                lambda html, page: {"content": html + "<hr>"},
             )
         )
         build(config)

@@ -1,0 +1,77 @@
+"""Measure in a real browser, for `bench`: how long a search takes, and an edit until it shows.
+
+`python -m kb.look search SITE QUERY…` and `python -m kb.look edit PROJECT PAGE` print seconds as JSON. Runs in the
+environment of `make check`.
+"""
+
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+TYPE = """async query => {
+    const dialog = document.querySelector("dialog.search"), input = dialog.querySelector("input");
+    input.value = query;
+    const start = performance.now();
+    input.dispatchEvent(new Event("input"));
+    while (dialog.dataset.shown !== query) await new Promise(requestAnimationFrame);
+    return (performance.now() - start) / 1000;
+}"""
+
+
+def search(page, site: str, *queries: str) -> dict[str, float]:
+    """From the key to the hits: the first time, which reads the index, and the slowest of the others."""
+    page.goto(Path(site, "index.html").resolve().as_uri())
+    page.keyboard.press("/")
+    first = page.evaluate(TYPE, queries[0])
+    return {"first": first, "slowest": max(page.evaluate(TYPE, query) for query in queries[1:])}
+
+
+def edit(page, project: str, name: str) -> dict[str, float]:
+    """From saving a page to seeing it, under `make serve`: the median of several edits."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    source = Path(project, "docs", name)
+    python = os.environ["SITE_PYTHON"]
+    command = [python, "-m", "kb.start", "--quiet", "serve", "--dev-addr", f"127.0.0.1:{port}"]
+    server = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL)
+    try:
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        page.goto(f"http://127.0.0.1:{port}/{name.removesuffix('.md')}/")
+        before, times = source.read_text(encoding="utf-8"), []
+        for i in range(5):
+            time.sleep(2)
+            start = time.monotonic()
+            source.write_text(f"{before}\n\nEdited for the time {i}.\n", encoding="utf-8")
+            page.get_by_text(f"Edited for the time {i}.").wait_for(timeout=120_000)
+            times.append(time.monotonic() - start)
+        source.write_text(before, encoding="utf-8")
+        return {"edit": statistics.median(times)}
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def main(what: str, *arguments: str) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        print(json.dumps({"search": search, "edit": edit}[what](browser.new_page(), *arguments)))
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
