@@ -1,5 +1,5 @@
 """`python -m kb check` finds all that can be found without running anything; `python -m kb new "…?"` makes the rooms
-of a new question. `wait` is for `make serve`.
+of a new question; `python -m kb changed main` lists the questions that this branch touches. `wait` is for `make serve`.
 """
 
 import argparse
@@ -12,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+from kb import changed, evidence, question
 from kb import check as static
-from kb import evidence, question
 
 ROOT = Path(__file__).parent.parent
 STATIC = (
@@ -21,6 +21,7 @@ STATIC = (
     "tests/authoring/test_outputs.py",
     "tests/test_assembly.py",
     "tests/test_build.py",
+    "tests/test_changed.py",
     "tests/test_compare.py",
     "tests/test_evidence.py",
     "tests/test_pages.py",
@@ -33,12 +34,17 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="lint, prose, links, evidence, pages")
     commands.add_parser("new", help="make the rooms of a new question").add_argument("question")
+    touched = commands.add_parser("changed", help="the questions that this branch touches, as JSON")
+    touched.add_argument("base", nargs="?", help="a branch or commit; without it, every question")
+    touched.add_argument("--shards", type=int, help="as at most so many lists for `make verify Q=…`")
     wait = commands.add_parser("wait", help="say where the site is once it is served")
     wait.add_argument("port", type=int)
     wait.add_argument("server", type=int)
     arguments = parser.parse_args()
     if arguments.command == "new":
         return new(ROOT, arguments.question)
+    if arguments.command == "changed":
+        return say_what_changed(ROOT, arguments.base, arguments.shards)
     if arguments.command == "wait":
         return say_when_served(arguments.port, arguments.server)
     return check(ROOT)
@@ -185,6 +191,17 @@ def new(root: Path, text: str) -> int:
         (root / path).write_text(content, encoding="utf-8")
         print(path)
     print(f"\nwrite the claims first, then: make update Q={slug}, make verify Q={slug}, make record Q={slug}")
+    return 0
+
+
+def say_what_changed(root: Path, base: str | None, count: int | None) -> int:
+    """Print the questions whose files differ from `base`, or all, as JSON: a list, or one of lists for `Q=…`."""
+    try:
+        asked = changed.touched(root, changed.changed_files(root, base)) if base else question.slugs(root)
+    except question.Problem as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    print(json.dumps(changed.shards(asked, count) if count else asked))
     return 0
 
 

@@ -13,8 +13,11 @@ import string
 import sys
 from pathlib import Path
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from kb import evidence
 from kb.question import (
+    BACKENDS,
     CITATION,
     CODE,
     FENCE,
@@ -22,6 +25,7 @@ from kb.question import (
     PLACEHOLDER,
     PROOF,
     TOPICS,
+    Claim,
     Problem,
     Question,
     cell_source,
@@ -52,6 +56,10 @@ MATH = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
 TYPED = re.compile(r"(?<![\w.])[-+−]?\d+\.\d+|\b\d+(?:\.\d+)?\s*(?:%|per ?cent\b|points?\b)")
 MARKETING = re.compile(r"\b(simply|just|obviously|easily|amazing|powerful|blazing\w*|seamless\w*)\b", re.IGNORECASE)
 EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u26ff]")
+# names of devices: what one did is said only where one ran
+DEVICE = re.compile(
+    r"\b(?:[ABHV]100|[BH]200|GH200|[AT]4|A10G?|L40?S?|P100|[GR]TX \d+\w*|MI\d{3}\w?|TPU(?: v\d\w*)?|Apple M\d)\b"
+)
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]*)[^)]*\)")
 ABBREVIATION = re.compile(r"\b(et al|e\.g|i\.e|vs|cf|approx)\.")
 
@@ -109,10 +117,12 @@ def _proof_problems(root: Path, known: list[str]) -> list[str]:
         if not path.exists():
             continue  # an orphan
         try:
-            sentences = {c.test: c.sentence for c in claims(root, slug)}
+            known_claims = claims(root, slug)
         except Problem as problem:
             found.append(str(problem))
             continue
+        sentences = {c.test: c.sentence for c in known_claims}
+        found += [f"{name}:{c.line}: `{c.test}` {p}" for c in known_claims for p in _marker_problems(c, [*sentences])]
         for test in tests_of(path, root):
             problem = _claim_problem(test, sentences[test.name])
             found += [f"{name}:{test.lineno}: `{test.name}` {problem}"] if problem else []
@@ -121,6 +131,21 @@ def _proof_problems(root: Path, known: list[str]) -> list[str]:
                 wanted = getattr(node.args[0], "value", None)
                 if isinstance(wanted, str) and not (root / f"snippets/{wanted}.py").exists():
                     found.append(f"{name}:{node.lineno}: runs snippets/{wanted}.py, which does not exist.")
+    return found
+
+
+def _marker_problems(claim: Claim, tests: list[str]) -> list[str]:
+    """What is wrong with the markers of a claim."""
+    found = [
+        f"is only about `{b}`, which is no backend: {', '.join(BACKENDS)}." for b in claim.only if b not in BACKENDS
+    ]
+    for text in claim.holds:
+        try:
+            Requirement(text)
+        except InvalidRequirement:
+            found.append(f"holds in `{text}`, which is no range of versions, such as `keras>=3.0,<3.16`.")
+    if claim.differs_see and (claim.differs_see not in tests or claim.differs_see == claim.test):
+        found.append(f"differs between runners as `{claim.differs_see}` says, and there is no such claim beside it.")
     return found
 
 
@@ -409,7 +434,7 @@ def _output_problems(cell: dict) -> list[str]:
 
 
 def _prose_problems(root: Path) -> list[str]:
-    found = []
+    found, ran = [], _devices(root)
     for path in [*sorted((root / "docs").rglob("*.md")), root / "README.md"]:
         if not path.exists():
             continue
@@ -417,8 +442,22 @@ def _prose_problems(root: Path) -> list[str]:
         said = _link_problems(root, path, text)
         for rule, why in ((MARKETING, "is a word that we do without"), (EMOJI, "is an emoji")):
             said += [(match.start(), f"“{match[0]}” {why}.") for match in rule.finditer(text)]
+        for block in re.finditer(r"(?:.*\S.*\n?)+", text):
+            for match in () if CITATION.search(block[0]) else DEVICE.finditer(block[0]):
+                if match[0] not in ran:
+                    why = f"“{match[0]}” has no record: nothing is said of a device on which nothing ran."
+                    said.append((block.start() + match.start(), why))
         found += [f"{path.relative_to(root)}:{text.count(chr(10), 0, at) + 1}: {sentence}" for at, sentence in said]
     return found
+
+
+def _devices(root: Path) -> str:
+    """The devices of all records."""
+    try:
+        records = [evidence.load(root, runner) for runner in evidence.runners(root)]
+    except Problem:
+        return ""  # reported with the records
+    return "; ".join(record["environment"].get("device", "") for record in records)
 
 
 def _link_problems(root: Path, path: Path, text: str) -> list[tuple[int, str]]:

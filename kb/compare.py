@@ -2,6 +2,9 @@
 
 The rule: text is equal; integers are equal; a float may differ by one unit in its last printed digit;
 both sides print the same count of numbers, with the same number of decimals.
+
+Two runners draw other random numbers. Between them, a number that is printed with its uncertainty, as `2.1 ± 0.3` or
+`2.1 (1.8 to 2.4)`, agrees where the two intervals overlap, and a figure is compared by its axes and its words.
 """
 
 import re
@@ -9,6 +12,8 @@ from decimal import Decimal
 
 # a number that is not part of a word (`dense_1`, `float32`), of a version (`3.15.1`) or of a colour (`#123456`)
 NUMBER = re.compile(r"(?<![\w.#])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w|\.\d)")
+# a number and how far chance moves it
+RANGE = re.compile(r"(?<![\w.#])[-+]?[\d.]+(?: ± (?P<by>[\d.]+)| \((?P<low>[-+]?[\d.]+) to (?P<high>[-+]?[\d.]+)\))")
 # identifiers inside an SVG figure; matplotlib derives them from what it draws
 SVG_ID = re.compile(r'\bid="[^"]*"|url\(#[^)]*\)|href="#[^"]*"|\s*<metadata>.*?</metadata>', re.DOTALL)
 SVG_LABEL = re.compile(r"(<text\b[^>]*>)([^<]*)")
@@ -19,6 +24,40 @@ PIXEL_TOLERANCE = 0.01  # share of pixels that may differ visibly between two PN
 def difference(expected: str, printed: str) -> str | None:
     """Return None if `printed` matches `expected` under the rule, or one clause that says where it does not."""
     return _by_line(expected, printed, _number_problem)
+
+
+def difference_between_runners(expected: str, printed: str) -> str | None:
+    """The same for the output of two runners: a number with its uncertainty agrees where the intervals overlap."""
+    a, b = list(RANGE.finditer(expected)), list(RANGE.finditer(printed))
+    if len(a) == len(b):
+        for x, y in zip(a, b, strict=True):
+            (low, high), (low2, high2) = _interval(x), _interval(y)
+            if low > high2 or low2 > high:
+                return f"“{x[0]}” and “{y[0]}” do not overlap"
+        expected, printed = (RANGE.sub("0 ± 0", text) for text in (expected, printed))
+    return difference(expected, printed)
+
+
+def _interval(match: re.Match) -> tuple[float, float]:
+    if match["by"] is None:
+        return float(match["low"]), float(match["high"])
+    middle, by = float(match[0].partition(" ")[0]), float(match["by"])
+    return middle - by, middle + by
+
+
+def svg_difference_between_runners(expected: str, drawn: str) -> str | None:
+    """Two runners' figures have the same axes and the same words; numbers and curves are each runner's own."""
+
+    def axes(svg: str) -> int:
+        return len(re.findall(r'<g id="axes_', svg))
+
+    def words(svg: str) -> list[str]:
+        return [_text(m[2]) for m in SVG_LABEL.finditer(svg) if re.search(r"[^\W\d_]", m[2])]
+
+    if axes(expected) != axes(drawn):
+        return f"it has {axes(drawn)} axes, not {axes(expected)}"
+    problem = _by_line("\n".join(words(expected)), "\n".join(words(drawn)), _number_problem)
+    return f"its words differ, {problem}" if problem else None
 
 
 def svg_difference(expected: str, drawn: str, tolerance: float = SVG_TOLERANCE) -> str | None:

@@ -9,13 +9,28 @@ number with what it was checked against.
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kb.question import MEASURED, Problem, claims, clause, module, rests_on, rooms, slugs, unreadable
+from kb.question import (
+    MEASURED,
+    Claim,
+    Problem,
+    backend_of,
+    claims,
+    clause,
+    locks,
+    module,
+    rests_on,
+    rooms,
+    slugs,
+    unreadable,
+)
 
 DEFAULT = "cpu-tensorflow"
 ENTRY = ("sentence", "outcome", "date", "seconds", "values", "files", "seal")
@@ -97,6 +112,17 @@ def runners(root: Path) -> list[str]:
     return sorted(names, key=lambda name: name != DEFAULT)
 
 
+def runner_of(environment: dict) -> str:
+    """The name of the record of an environment: the device's word and the backend. Only a GPU has a driver."""
+    device = environment.get("device", "") if "driver" in environment else "cpu"
+    return f"{word(device)}-{environment.get('backend')}"
+
+
+def word(device: str) -> str:
+    """A device's name as part of a file name: `NVIDIA H100 80GB HBM3` is `nvidia-h100-80gb-hbm3`."""
+    return re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
+
+
 def values(root: Path) -> dict[str, dict[str, Value]]:
     """The default runner's measured values: slug → name → value."""
     found: dict[str, dict[str, Value]] = {}
@@ -135,9 +161,9 @@ def sentence(template: str, measured: dict[str, Value]) -> str:
         raise Problem(f"the sentence “{template}” cannot be filled in: {clause(error)}.") from None
 
 
-def hashes(root: Path, slug: str, study: bool = False) -> dict[str, str]:
+def hashes(root: Path, slug: str, study: bool = False, runner: str = DEFAULT) -> dict[str, str]:
     """The hash of every file that the claims of a question rest on; a study, which takes minutes, on no notebook."""
-    files = [p for p in rests_on(root, slug) if not (study and p.suffix == ".ipynb")]
+    files = [p for p in rests_on(root, slug, runner) if not (study and p.suffix == ".ipynb")]
     return {p.relative_to(root).as_posix(): digest(p.read_bytes()) for p in files}
 
 
@@ -147,9 +173,9 @@ def seal(entry: dict) -> str:
     return digest(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
 
 
-def stale(root: Path, slug: str, entry: dict, now: dict[str, str] | None = None) -> list[str]:
+def stale(root: Path, slug: str, entry: dict, runner: str = DEFAULT, now: dict | None = None) -> list[str]:
     """The files that changed since the entry was recorded; `now` are their hashes today, if somebody has them."""
-    now = now or hashes(root, slug, entry.get("study", False))
+    now = now or hashes(root, slug, entry.get("study", False), runner)
     return sorted(name for name in now.keys() | entry["files"].keys() if now.get(name) != entry["files"].get(name))
 
 
@@ -182,7 +208,7 @@ def write(
         for slug, tests in entries.items():
             is_study = any(item.get("study") for item in tests.values())
             kept = {t: item for t, item in old["claims"].get(slug, {}).items() if bool(item.get("study")) != is_study}
-            known = [c.test for c in claims(root, slug)]
+            known = [c.test for c in claims(root, slug) if c.is_about(runner.rpartition("-")[2])]
             merged[slug] = {test: (kept | tests)[test] for test in known if test in kept | tests}
         timed = {slug: _timed(root, programs) for slug, programs in (seconds or {}).items() if slug in entries}
         timed = ({} if whole else old.get("programs", {})) | timed
@@ -192,6 +218,24 @@ def write(
             **({"programs": {slug: timed[slug] for slug in sorted(timed)}} if timed else {}),
         }
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for other in runners(root):
+        if other != runner:
+            _forget(root, other, None if whole else entries.keys())
+
+
+def _forget(root: Path, runner: str, asked: Iterable[str] | None) -> None:
+    """Take claims that no longer exist out of another runner's record, which may lag but not speak of nothing."""
+    path, record, known = record_path(root, runner), load(root, runner), slugs(root)
+    kept = {}
+    for slug, tests in record["claims"].items():
+        ours = asked is None or slug in asked
+        now = [c.test for c in claims(root, slug)] if slug in known and ours else []
+        kept[slug] = {test: item for test, item in tests.items() if test in now or not ours}
+    kept = {slug: tests for slug, tests in kept.items() if tests}
+    if kept != record["claims"]:
+        with _alone(path):
+            text = json.dumps(record | {"claims": kept}, indent=1, ensure_ascii=False)
+            path.write_text(text + "\n", encoding="utf-8")
 
 
 def _timed(root: Path, programs: dict[str, float]) -> dict[str, dict]:
@@ -220,6 +264,7 @@ def entry(
     seconds: float,
     values: dict[str, Value],
     study: bool = False,
+    runner: str = DEFAULT,
 ) -> dict:
     """One claim's entry, sealed."""
     made = {
@@ -229,7 +274,7 @@ def entry(
         "seconds": round(seconds, 1),
         "values": {k: {f: x for f, x in asdict(v).items() if x is not None} for k, v in values.items()},
         **({"study": True} if study else {}),
-        "files": hashes(root, slug, study),
+        "files": hashes(root, slug, study, runner),
     }
     return {**made, "seal": seal(json.loads(json.dumps(made)))}
 
@@ -247,9 +292,61 @@ def agree(a: Value, b: Value) -> bool:
     return a.low <= b.high and b.low <= a.high
 
 
-def problems(root: Path) -> list[str]:
-    """What is wrong with the records: hand-edited anywhere, stale or incomplete in the default runner's."""
+@dataclass(frozen=True)
+class Disagreement:
+    """A value that two runners measured, of the same claim in the same files, and do not agree on."""
+
+    slug: str
+    claim: Claim
+    name: str
+    runners: tuple[str, str]
+    values: tuple[object, object]
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether the claim says that this value differs between runners."""
+        return self.name in self.claim.differs
+
+
+def disagreements(root: Path, records: dict[str, dict]) -> list[Disagreement]:
+    """Compare the records with one another, each value within its own kind."""
     found = []
+    for slug in slugs(root):
+        try:
+            known = claims(root, slug)
+        except Problem:
+            continue  # reported with the question
+        for a, b in itertools.combinations(records, 2):
+            ours, theirs = (records[runner]["claims"].get(slug, {}) for runner in (a, b))
+            for claim in known:
+                one, other = ours.get(claim.test), theirs.get(claim.test)
+                if one and other and _same_code(one, other):
+                    differing = _differing(one["values"], other["values"])
+                    found += [Disagreement(slug, claim, name, (a, b), pair) for name, pair in differing]
+    return found
+
+
+def _differing(one: dict, other: dict) -> list[tuple[str, tuple[object, object]]]:
+    found = []
+    for name in sorted(one.keys() | other.keys()):
+        pair = one.get(name), other.get(name)
+        if not all(pair) or not agree(*(Value(**fields) for fields in pair)):
+            found.append((name, tuple(fields["value"] if fields else "nothing" for fields in pair)))
+    return found
+
+
+def _same_code(one: dict, other: dict) -> bool:
+    """Whether two entries rest on the same files, apart from what belongs to one runner: locks, its own programs."""
+    a, b = (
+        {name: x for name, x in e["files"].items() if name[:13] != "requirements/" and not backend_of(Path(name))}
+        for e in (one, other)
+    )
+    return a == b
+
+
+def problems(root: Path) -> list[str]:
+    """What is wrong with the records: hand-edited or disagreeing anywhere, stale or incomplete in the default one."""
+    found, records = [], {}
     if unreadable(root):
         return found  # reported with the questions
     if not record_path(root).exists():
@@ -262,10 +359,49 @@ def problems(root: Path) -> list[str]:
             continue
         edited = _edited(runner, record)
         found += edited.values()
+        found += _foreign(root, runner, record) if not edited else []
+        untouched = {slug: tests for slug, tests in record["claims"].items() if slug not in edited}
+        records[runner] = record | {"claims": untouched}
         if runner == DEFAULT:  # the others may lag
             for slug in sorted({*slugs(root), *record["claims"]} - edited.keys()):
                 found += [f"evidence/{runner}.json: {sentence}" for sentence in _lags(root, slug, record)]
+    for it in disagreements(root, records):
+        if not it.is_explained:
+            (a, b), (x, y) = it.runners, it.values
+            where = f"{it.slug}.{it.claim.test}: {it.name}"
+            found.append(
+                f"evidence/{b}.json: {where} is {y}, and {x} in evidence/{a}.json: mend the claim, or mark it "
+                f'`differs("{it.name}", see="…")` with the claim that says why.'
+            )
     return found
+
+
+def _foreign(root: Path, runner: str, record: dict) -> list[str]:
+    """What a record says of a device or of claims that its own run did not see."""
+    name, found = f"evidence/{runner}.json", []
+    if runner_of(record["environment"]) != runner:
+        found.append(f"{name}: its environment is that of {runner_of(record['environment'])}: no {runner} ran.")
+    for slug, tests in record["claims"].items():
+        wrong = [test for test, item in tests.items() if not set(locks(runner)) <= item["files"].keys()]
+        if wrong:
+            which = ", ".join(f"{slug}.{test}" for test in wrong)
+            found.append(f"{name}: {which} was not recorded by a run of {runner}, which has {locks(runner)[0]}.")
+        if runner != DEFAULT:  # which has more to keep
+            found += [f"{name}: {sentence}" for sentence in _unknown(root, slug, tests, runner)]
+    return found
+
+
+def _unknown(root: Path, slug: str, tests: dict, runner: str) -> list[str]:
+    """The claims in a record that do not exist."""
+    again = "a run that records takes it out (`make record`)."
+    if slug not in slugs(root):
+        proof = root / f"tests/questions/test_{module(slug)}.py"
+        return [] if proof.exists() else [f"{slug} is recorded, but there is no such question: {again}"]
+    try:
+        now = [c.test for c in claims(root, slug) if c.is_about(runner.rpartition("-")[2])]
+    except Problem:
+        return []  # reported with the question
+    return [f"{slug}.{test} is recorded, but there is no such claim: {again}" for test in tests if test not in now]
 
 
 def _edited(runner: str, record: dict) -> dict[str, str]:
@@ -291,7 +427,7 @@ def _lags(root: Path, slug: str, record: dict) -> list[str]:
         proof = root / f"tests/questions/test_{module(slug)}.py"
         return [] if proof.exists() else [f"{slug} is recorded, but there is no such question: run `make record`."]
     try:
-        now = [c.test for c in claims(root, slug)]
+        now = [c.test for c in claims(root, slug) if c.is_about(DEFAULT.rpartition("-")[2])]
         today = hashes(root, slug)
     except Problem:
         return []  # reported with the question
@@ -300,7 +436,9 @@ def _lags(root: Path, slug: str, record: dict) -> list[str]:
     if not old:
         return [f"there is no record of {slug}: {again}"]
     study = {name: digest for name, digest in today.items() if not name.endswith(".ipynb")}
-    changed = sorted({f for i in old.values() for f in stale(root, slug, i, study if i.get("study") else today)})
+    changed = sorted(
+        {f for i in old.values() for f in stale(root, slug, i, DEFAULT, study if i.get("study") else today)}
+    )
     if changed:
         return [f"the record of {slug} is stale: {', '.join(changed)} changed since; {again}"]
     found = [f"{slug}.{test} has no record: {again}" for test in now if test not in old]

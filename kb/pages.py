@@ -16,12 +16,17 @@ from pybtex.richtext import Text
 from kb import evidence
 from kb import question as rooms
 from kb.check import LEVELS
-from kb.question import Claim, Problem, Question, module
+from kb.marks import Mark, Marks
+from kb.question import BACKENDS, Claim, Problem, Question, module
 
-BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 KERAS = "keras>=3.12"  # what the programs were tried with
 NEWER = {"rate": "keras>=3.14"}  # before, Dropout(1) is an error on TensorFlow
-INCLUDED = re.compile(r'^```python\n--8<-- "snippets/(\w+)\.py"\n```$', re.MULTILINE)
+# a program and, where it stands right behind, the same for one backend
+INCLUDED = re.compile(
+    r'^```python\n--8<-- "snippets/(\w+)\.py"\n```$'
+    r'(?:\n\n^```python\n--8<-- "snippets/(\1_(?:jax|torch))\.py"\n```$)?',
+    re.MULTILINE,
+)
 MEANING = {  # of the marks, in words
     "verified": "The test passed there on that day, and nothing that it rests on has changed since",
     "stale": "The test passed there on that day, but something that it rests on has changed since",
@@ -35,11 +40,8 @@ class Site:
         self.root = root
         self.questions = {slug: rooms.read(root / f"docs/questions/{slug}.md") for slug in rooms.slugs(root)}
         self.claims = {slug: rooms.claims(root, slug) for slug in self.questions}
-        self.records = {runner: evidence.load(root, runner) for runner in evidence.runners(root)}
-        self.hashes = {}  # of the files that a question rests on, and of those that its studies do
-        for slug in self.questions:
-            self.hashes[slug, False] = files = evidence.hashes(root, slug)
-            self.hashes[slug, True] = {name: h for name, h in files.items() if not name.endswith(".ipynb")}
+        self.marks = Marks(root, self.questions, self.claims)
+        self.records = self.marks.records
         self.values = evidence.values(root)
         self.papers = {p.key: p for p in parse_file(root / "docs/references.bib").entries.values()}
         self.terms = _terms(root / "docs/glossary.md")
@@ -54,7 +56,7 @@ class Site:
     # --------------------------------------------------------------------------------- question pages
 
     def question_page(self, q: Question) -> str:
-        body = INCLUDED.sub(lambda m: self._program(m[1]), q.body)
+        body = INCLUDED.sub(lambda m: self._tabs(m[1], m[2]) if m[2] else self._program(m[1]), q.body)
         parts = [f"# {q.question}", f'<div class="answer" markdown>\n\n{q.answer}\n\n</div>', self._verdict(q), body]
         parts += ["## How we know { #how-we-know }", self._how_we_know(q.slug)]
         parts += ["## Also asked", "\n".join(f"- {text}" for text in q.also_asked)]
@@ -70,6 +72,18 @@ class Site:
         listed = self.topics[q.topic]
         at = listed.index(q)
         return listed[at - 1] if at else None, listed[at + 1] if at + 1 < len(listed) else None
+
+    def _tabs(self, *names: str) -> str:
+        """The same answer for several libraries: radio buttons, which a keyboard reaches without scripts."""
+        group, heads = f"tabs-{names[0]}", []
+        for i, name in enumerate(names):
+            backend = rooms.backend_of(Path(f"{name}.py"))
+            label, checked = BACKENDS[backend] if backend else "Keras", "" if i else " checked"
+            head = f'<input type="radio" name="{group}" id="tab-{name}" value="{label}"{checked}>'
+            heads.append(f'{head}<label for="tab-{name}">{label}</label>')
+        parts = [f'<div class="tabs" role="group" aria-label="The program in" markdown>\n{"".join(heads)}']
+        parts += [f'<div class="tab" markdown>\n\n{self._program(name)}\n\n</div>' for name in names]
+        return "\n\n".join([*parts, "</div>"])
 
     def _program(self, name: str) -> str:
         """A program with its name, what copies it, and what it needs."""
@@ -111,7 +125,7 @@ class Site:
 
     def _seconds(self, path: Path) -> float | None:
         """How long the program took as one of its own, if it is still the one that was timed."""
-        for programs in self.records.get(evidence.DEFAULT, {}).get("programs", {}).values():
+        for programs in self.marks.records.get(evidence.DEFAULT, {}).get("programs", {}).values():
             timed = programs.get(path.name)
             if timed and timed["file"] == evidence.digest(path.read_bytes()):
                 return max(timed["seconds"], 1)
@@ -119,13 +133,7 @@ class Site:
 
     def _verdict(self, q: Question) -> str:
         """One line below the answer: how many claims, where they passed, when."""
-        items = [self.status(evidence.DEFAULT, q.slug, claim.test) for claim in self.claims[q.slug]]
-        count, fresh = len(items), sum(kind == "verified" for kind, _ in items)
-        kind = "verified" if fresh == count else "stale"
-        if fresh < count:
-            text = f"{fresh} of {count} claims verified since their last change"
-        else:
-            text = f"{count} claims verified on {self.runner(evidence.DEFAULT)}, {max(i['date'] for _, i in items)}"
+        kind, text = self.marks.verdict(q.slug)
         title = "Each claim is a test. " + MEANING[kind]
         return f'<p class="verdict {kind}" markdown>[{text}](#how-we-know){{ title="{title}" }}</p>'
 
@@ -133,41 +141,28 @@ class Site:
         notebook = (
             f" [The notebook](../notebooks/{slug}.ipynb) shows it step by step." if slug in self.notebooks else ""
         )
-        parts = [f"Each sentence is [a test](../proofs/{slug}.md) that ran where its line says.{notebook}"]
+        parts = [
+            f"Each sentence is [a test](../proofs/{slug}.md) that ran where its line says, in {self.marks.versions()} "
+            f"([every run](../verified.md)).{notebook}"
+        ]
         parts += [self._claim(slug, claim) for claim in self.claims[slug]]
         return "\n\n".join(parts)
 
     def _claim(self, slug: str, claim: Claim) -> str:
-        _, item = self.status(evidence.DEFAULT, slug, claim.test)
-        text = item["sentence"] if item else claim.sentence
-        lines = [f'<div class="claim" id="{claim.test}" markdown>', "", text, ""]
-        for runner in self.records:
-            kind, found = self.status(runner, slug, claim.test)
-            words = {
-                "verified": f"Verified on {self.runner(runner)}, {found.get('date')}",
-                "stale": f"Verified on {self.runner(runner)}, {found.get('date')}, before the last change",
-                "failed": f"Does not hold on {self.runner(runner)}, {found.get('date')}",
-                "none": f"Not verified yet on {self.runner(runner)}",
-            }[kind]
-            anchor = f"../proofs/{slug}.md#__codelineno-0-{claim.line}"
-            lines.append(f"{_mark(kind, words)} · [the test]({anchor}){{ .test }}\n")
-        return "\n".join([*lines, _measured_table(item), "</div>", ""])
-
-    def status(self, runner: str, slug: str, test: str) -> tuple[str, dict]:
-        """verified, stale, failed or none, and the record's entry."""
-        item = self.records.get(runner, {}).get("claims", {}).get(slug, {}).get(test)
-        if not item:
-            return "none", {}
-        if item["outcome"] != "passed":
-            return "failed", item
-        return ("verified" if item["files"] == self.hashes[slug, item.get("study", False)] else "stale"), item
-
-    def runner(self, name: str) -> str:
-        env = self.records.get(name, {}).get("environment", {})
-        backend = env.get("backend", name.rpartition("-")[2])
-        versions = f"{BACKENDS[backend]} {env.get(backend, '')}".strip()
-        device = "CPU" if name.startswith("cpu-") else env.get("device", name)
-        return f"{device}, {versions}" + (f", Keras {env['keras']}" if "keras" in env else "")
+        item = self.marks.entry(slug, claim.test)
+        anchor = f"../proofs/{slug}.md#__codelineno-0-{claim.line}"
+        lines = [
+            f'<div class="claim" id="{claim.test}" markdown>',
+            "",
+            self.marks.sentence(slug, claim),
+            "",
+            f"{_marks(self.marks.of(slug, claim))} · [the test]({anchor}){{ .test }}",
+            "",
+            _measured_table(item),
+            "</div>",
+            "",
+        ]
+        return "\n".join(lines)
 
     def reference(self, key: str, anchor: str = "ref-") -> str:
         paper = self.papers[key]
@@ -194,26 +189,6 @@ class Site:
         parts = [f"# {rooms.TOPICS[topic]}", *(_listing(q, "../") for q in self.topics[topic])]
         others = [f"[{rooms.TOPICS[t]}]({t}.md)" for t in self.topics if t != topic]
         return "\n\n".join([*parts, "## Other topics", "\n".join(f"- {link}" for link in others)]) + "\n"
-
-    def verified_table(self) -> str:
-        runners = list(self.records)
-        parts = []
-        for slug, q in self.questions.items():
-            parts += [f"## {q.question}", f"[The answer](questions/{slug}.md)", ""]
-            rows = [f"| claim | {' | '.join(self.runner(r) for r in runners)} |", "| --- |" + " --- |" * len(runners)]
-            for claim in self.claims[slug]:
-                marks = [self.status(r, slug, claim.test) for r in runners]
-                text = next((item["sentence"] for _, item in marks if item), claim.sentence)
-                words = {
-                    "verified": "verified",
-                    "stale": "before the last change",
-                    "failed": "does not hold",
-                    "none": "not run",
-                }
-                cells = [f"{_mark(k, words[k])} {item.get('date', '')}" for k, item in marks]
-                rows.append(f"| [{text}](questions/{slug}.md#{claim.test}) | {' | '.join(cells)} |")
-            parts.append("\n".join(rows))
-        return "\n\n".join(parts)
 
     def corrections(self) -> str:
         """Each mistake that a page quotes, with what is true instead: those that were true once come first."""
@@ -314,8 +289,8 @@ class Site:
         if test not in [c.test for c in self.claims.get(where, [])]:
             raise Problem(f"there is no claim `{where}.{test}`.")
         page = "" if where == slug else f"{up}questions/{where}.md"
-        kind, _ = self.status(evidence.DEFAULT, where, test)
-        return f"[{words if kind == 'verified' else 'see the test'}]({page}#{test}){{ .proof }}"
+        proven = self.marks.is_proven(where, test)
+        return f"[{words if proven else 'see the test'}]({page}#{test}){{ .proof }}"
 
     def _citation(self, match: re.Match, slug: str, up: str) -> str:
         key = match["key"]
@@ -334,7 +309,9 @@ class Site:
 
 LISTS = {
     "questions": Site.question_list,
-    "verified": Site.verified_table,
+    "runners": lambda site: site.marks.runners_table(),
+    "disagreements": lambda site: site.marks.disagreement_list(),
+    "verified": lambda site: site.marks.claim_list(_marks),
     "references": Site.reference_list,
     "corrections": Site.corrections,
     "where": Site.where_table,
@@ -376,10 +353,15 @@ def _listing(q: Question, up: str) -> str:
     return f"[{q.question}]({up}questions/{q.slug}.md){{ .question }}\n\n{q.answer}"
 
 
-def _mark(kind: str, words: str) -> str:
-    """A mark, its meaning in words for a pointer and for a screen reader."""
-    meaning = html.escape(MEANING[kind])
-    return f'<span class="mark {kind}" title="{meaning}">{words}<span class="unseen"> ({meaning})</span></span>'
+def _marks(marks: list[Mark]) -> str:
+    """The marks of a claim, each with its meaning in words for a pointer and for a screen reader."""
+    made = []
+    for kind, words in marks:
+        meaning = html.escape(MEANING.get(kind, ""))
+        more = f'<span class="unseen"> ({meaning})</span>' if meaning else ""
+        title = f' title="{meaning}"' if meaning else ""
+        made.append(f'<span class="mark {kind}"{title} markdown="span">{words}{more}</span>')
+    return " · ".join(made)
 
 
 def _measured_table(item: dict) -> str:

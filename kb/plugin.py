@@ -12,26 +12,30 @@ import os
 import platform
 import re
 import runpy
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from kb import evidence, fork
 from kb.evidence import SIGMAS, Value
-from kb.question import Problem, claims, owner, rests_on, slug_of, slugs
+from kb.question import BACKENDS, Problem, backend_of, claims, owner, rests_on, slug_of, slugs
 
-BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+CUDA_PACKAGES = ("nvidia-cuda-runtime", "nvidia-cudnn")  # in which JAX's own CUDA comes
 _config: pytest.Config  # of this run: a report does not lead back to it
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+if os.environ["KERAS_BACKEND"] == "torch":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads that share a core wait for each other at every step
 
 
 def pytest_addoption(parser):
     group = parser.getgroup("dropout, answered")
-    group.addoption("--question", metavar="SLUG", help="only this question")
+    group.addoption("--question", metavar="SLUGS", help="only this question, or several: a,b")
     group.addoption("--record", action="store_true", help="write what was measured to evidence/")
     group.addoption("--study", metavar="SLUG", help="run the long experiments of one question in full")
     group.addoption("--update", action="store_true", help="rewrite the expected output of snippets and notebooks")
@@ -42,9 +46,14 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     global _config
     _config = config
+    if config.getoption("--runner") == "gpu" and not _gpu():
+        backend = BACKENDS[os.environ["KERAS_BACKEND"]]
+        raise pytest.UsageError(f"RUNNER=gpu: {backend} sees no GPU on this machine, so nothing was run.")
     config.kb_root = Path(config.rootpath)
     config.addinivalue_line("markers", "study: a long experiment; in short form unless --study names its question")
     config.addinivalue_line("markers", "only(*backends, why): about these backends; skipped on others, with the reason")
+    config.addinivalue_line("markers", "holds(*ranges, why): holds in these versions, and fails in others")
+    config.addinivalue_line("markers", "differs(*names, see): values that differ between runners, as a claim says")
     config.kb_ran = {}  # slug → test → {outcome, seconds, values}
     config.kb_failed = set()  # slugs with a failure
     config.kb_setup = {}  # test → seconds of its fixtures
@@ -53,13 +62,11 @@ def pytest_configure(config):
 
 
 def pytest_sessionstart(session):
-    if session.config.getoption("--runner") == "gpu" and not _gpu():
-        backend = os.environ["KERAS_BACKEND"]
-        pytest.exit(f"RUNNER=gpu: {backend} sees no GPU on this machine, so nothing was run.", 3)
     if session.config.getoption("--record") and not _is_worker(session.config):
         root = session.config.kb_root
         study = bool(session.config.getoption("--study"))
-        session.config.kb_before = {slug: evidence.hashes(root, slug, study) for slug in slugs(root)}
+        runner = runner_name(session.config)
+        session.config.kb_before = {slug: evidence.hashes(root, slug, study, runner) for slug in slugs(root)}
 
     config = session.config
     at_work = _is_worker(config) or not config.getoption("numprocesses", None)
@@ -80,9 +87,8 @@ PRELOADED = {  # what is slow to import, and the module that brings it
 
 def _imported(config) -> list[str]:
     """The slow modules that the programs and notebooks of this run import."""
-    root, wanted = config.kb_root, config.getoption("--study") or config.getoption("--question")
-    known = slugs(root)
-    files = {path for slug in known if wanted in (None, slug) for path in rests_on(root, slug)}
+    root, runner = config.kb_root, runner_name(config)
+    files = {path for slug in _wanted(config) or slugs(root) for path in rests_on(root, slug, runner)}
     text = "\n".join(path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".ipynb"))
     found = [module for name, module in PRELOADED.items() if re.search(rf"\b(import|from) {name}\b", text)]
     notebooks = any(path.suffix == ".ipynb" for path in files)
@@ -93,6 +99,7 @@ def _gpu() -> str | None:
     """The name of the GPU that the backend uses, or None."""
     backend = os.environ["KERAS_BACKEND"]
     if backend == "tensorflow":
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # it says at length that there is none
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
@@ -111,12 +118,18 @@ def _gpu() -> str | None:
 
 def pytest_ignore_collect(collection_path, config):
     """With --question, import no other question's files."""
-    root, wanted = config.kb_root, config.getoption("--study") or config.getoption("--question")
+    root, wanted = config.kb_root, _wanted(config)
     known = slugs(root)
-    if wanted in known and collection_path.is_file():
+    if wanted and {*wanted} <= {*known} and collection_path.is_file():
         slug = _slug(collection_path, root, known)
-        return True if slug and slug != wanted else None
+        return True if slug and slug not in wanted else None
     return None
+
+
+def _wanted(config) -> list[str]:
+    """The questions that this run is about; empty for all."""
+    asked = config.getoption("--study") or config.getoption("--question") or ""
+    return [slug for slug in asked.split(",") if slug]
 
 
 def pytest_collect_file(file_path, parent):
@@ -130,14 +143,15 @@ def pytest_collect_file(file_path, parent):
 
 def pytest_collection_modifyitems(config, items):
     root, study = config.kb_root, config.getoption("--study")
-    wanted = study or config.getoption("--question")
+    wanted = _wanted(config)
     known = slugs(root)
-    if wanted and wanted not in known:
-        raise pytest.UsageError(f"there is no question `{wanted}`: there are {', '.join(known)}.")
+    for slug in wanted:
+        if slug not in known:
+            raise pytest.UsageError(f"there is no question `{slug}`: there are {', '.join(known)}.")
     for item in items:
         item.kb_slug = _slug(item.path, root, known)
         item.user_properties.append(("question", item.kb_slug))  # travels with the report, from worker processes too
-    asked = [item for item in items if not wanted or item.kb_slug == wanted]
+    asked = [item for item in items if not wanted or item.kb_slug in wanted]
     if study:
         asked = [item for item in asked if item.get_closest_marker("study")]
     if config.getoption("--update"):
@@ -155,9 +169,25 @@ def pytest_itemcollected(item):
     marker = item.get_closest_marker("only")
     if marker and backend not in marker.args:
         item.add_marker(pytest.mark.skip(reason=marker.kwargs["why"]))
-    named = item.path.stem.rpartition("_")[2]
-    if isinstance(item, SnippetItem) and named in BACKENDS and named != backend:
+    for holds in item.iter_markers("holds"):
+        if not _installed(*holds.args):
+            why = f"holds in {' or '.join(holds.args)}: {holds.kwargs['why']}"
+            item.add_marker(pytest.mark.xfail(reason=why, strict=True))  # which proves the other side
+    named = backend_of(item.path)
+    if isinstance(item, SnippetItem) and named not in (None, backend):
         item.add_marker(pytest.mark.skip(reason=f"{item.path.name} is a program for {BACKENDS[named]}"))
+
+
+def _installed(*ranges: str) -> bool:
+    """Whether one of the ranges, such as `keras>=3.0,<3.16`, holds what is installed."""
+    for wanted in map(Requirement, ranges):
+        try:
+            version = importlib.metadata.version(wanted.name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        if wanted.specifier.contains(version, prereleases=True):
+            return True
+    return False
 
 
 def _slug(path: Path, root: Path, known: list[str]) -> str | None:
@@ -239,7 +269,8 @@ class NotebookItem(_Item):
         if self.config.getoption("--update"):
             notebook.save(fresh, self.path)
             pytest.skip("rewritten, not verified")
-        notebook.check(nbformat.read(self.path, as_version=4), fresh, name)
+        same_runner = runner_name(self.config) == evidence.DEFAULT
+        notebook.check(nbformat.read(self.path, as_version=4), fresh, name, same_runner)
 
 
 # ----------------------------------------------------------------------------------------------- claims
@@ -290,11 +321,12 @@ class Measure:
         self.values: dict[str, Value] = {}
         self._where = f"{request.node.kb_slug}.{request.node.originalname}"
         config, slug, test = request.config, request.node.kb_slug, request.node.originalname
+        runner = runner_name(config)
         self.is_short = bool(request.node.get_closest_marker("study")) and not config.getoption("--study")
         recording = config.getoption("--record") and not self.is_short
-        old = {} if recording else evidence.load(config.kb_root, runner_name(config))["claims"]
+        old = {} if recording else evidence.load(config.kb_root, runner)["claims"]
         entry = old.get(slug, {}).get(test)
-        fresh = entry and not evidence.stale(config.kb_root, slug, entry)
+        fresh = entry and not evidence.stale(config.kb_root, slug, entry, runner)
         self._recorded = {k: Value(**v) for k, v in entry["values"].items()} if fresh else {}
 
     def exact(self, name: str, value, expected) -> None:
@@ -369,7 +401,7 @@ def pytest_runtest_makereport(item, call):
     measure = getattr(item, "kb_measure", None)
     if report.failed:
         item.kb_failed = True
-    if measure and report.when == "call":
+    if measure and report.when == "call" and not hasattr(report, "wasxfail"):
         values = {name: asdict(value) for name, value in measure.values.items()}
         if not measure.is_short:
             report.user_properties.append(("claim", {"test": item.originalname, "values": values}))
@@ -406,11 +438,12 @@ def pytest_sessionfinish(session, exitstatus):
         return
     say = config.pluginmanager.get_plugin("terminalreporter")
     day, entries, study = datetime.date.today().isoformat(), {}, bool(config.getoption("--study"))
+    runner = runner_name(config)
     for slug, tests in config.kb_ran.items():
         if slug in config.kb_failed:
             say.write_line(f"\n{slug}: not recorded, because something of it failed.", red=True)
             continue
-        if evidence.hashes(root, slug, study) != config.kb_before[slug]:
+        if evidence.hashes(root, slug, study, runner) != config.kb_before[slug]:
             say.write_line(f"\n{slug}: not recorded, because its files changed while it ran.", red=True)
             config.kb_failed.add(slug)
             continue
@@ -418,7 +451,13 @@ def pytest_sessionfinish(session, exitstatus):
         try:
             entries[slug] = {
                 test: evidence.entry(
-                    root, slug, evidence.sentence(sentences[test], run["values"]), day=day, study=study, **run
+                    root,
+                    slug,
+                    evidence.sentence(sentences[test], run["values"]),
+                    day=day,
+                    study=study,
+                    runner=runner,
+                    **run,
                 )
                 for test, run in tests.items()
             }
@@ -429,17 +468,17 @@ def pytest_sessionfinish(session, exitstatus):
     if config.kb_failed:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     try:
-        evidence.write(root, runner_name(config), environment(config), entries, whole, config.kb_seconds)
+        evidence.write(root, runner, environment(config), entries, whole, config.kb_seconds)
     except Problem as problem:
         pytest.exit(str(problem), 4)
-    say.write_line(f"\nrecorded in evidence/{runner_name(config)}.json: {', '.join(sorted(entries))}", green=True)
+    say.write_line(f"\nrecorded in evidence/{runner}.json: {', '.join(sorted(entries))}", green=True)
 
 
 def runner_name(config) -> str:
     """The name of this run's record: `<device>-<backend>`."""
     device = "cpu"
     if config.getoption("--runner") == "gpu":
-        device = (_gpu() or "gpu").lower().replace(" ", "-")
+        device = evidence.word(_gpu() or "gpu")
     return f"{device}-{os.environ['KERAS_BACKEND']}"
 
 
@@ -454,7 +493,34 @@ def environment(config) -> dict[str, str]:
         "backend": backend,
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in packages},
+        **({"driver": _driver(), "cuda": _cuda()} if gpu else {}),
     }
+
+
+def _driver() -> str:
+    """The version of the GPU's driver, as its own tool says it."""
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines()[0].strip()
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return "unknown"
+
+
+def _cuda() -> str:
+    """The CUDA version that the backend was built for or brings, and cuDNN's."""
+    backend = os.environ["KERAS_BACKEND"]
+    if backend == "torch":
+        import torch
+
+        return f"{torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        build = tf.sysconfig.get_build_info()
+        return f"{build.get('cuda_version', 'unknown')}, cuDNN {build.get('cudnn_version', 'unknown')}"
+    found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+    versions = [next((found[n] for n in sorted(found) if n.startswith(p)), "unknown") for p in CUDA_PACKAGES]
+    return "{}, cuDNN {}".format(*versions)
 
 
 def _processor() -> str:

@@ -29,6 +29,7 @@ TOPICS = {  # the site's topics, in the order of the home page
 }
 
 PACKAGES = {"sklearn": "scikit-learn"}  # where a package is called otherwise than its module
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 PLACEHOLDER = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 MEASURED = re.compile(r"(?P<slug>[a-z0-9-]+)\.(?P<name>\w+)(?P<rest>(?:\.\w+)?(?::[^}]*)?)$")
@@ -44,12 +45,26 @@ class Problem(Exception):
 
 @dataclass
 class Claim:
-    """A test function of a proof: the sentence is the first paragraph of its docstring."""
+    """A test function of a proof: the sentence is the first paragraph of its docstring.
+
+    Its markers, read without running it: `only(*backends, why=…)`, `holds(*ranges, why=…)` for the versions in which it
+    holds, `differs(*names, see=…)` for values that differ between runners, as another claim says.
+    """
 
     slug: str
     test: str
     sentence: str
     line: int
+    only: tuple[str, ...] = ()
+    only_why: str = ""
+    holds: tuple[str, ...] = ()
+    holds_why: str = ""
+    differs: tuple[str, ...] = ()
+    differs_see: str = ""
+
+    def is_about(self, backend: str) -> bool:
+        """Whether the claim runs on a backend at all."""
+        return not self.only or backend in self.only
 
 
 @dataclass
@@ -152,16 +167,38 @@ def claims(root: Path, slug: str) -> list[Claim]:
     name = f"tests/questions/test_{module(slug)}.py"
     path = root / name
     found: list[Claim] = []
+    assigned = {getattr(n.targets[0], "id", ""): n.value for n in parse(path, root).body if isinstance(n, ast.Assign)}
+    everywhere = [assigned["pytestmark"]] if "pytestmark" in assigned else []
     for node in tests_of(path, root):
         sentence = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
         if not sentence:
             raise Problem(f"{name}:{node.lineno}: `{node.name}` has no docstring: a claim is one.")
         if node.name in [c.test for c in found]:
             raise Problem(f"{name}:{node.lineno}: `{node.name}` stands twice: one of them never runs.")
-        found.append(Claim(slug, node.name, sentence, node.lineno))
+        decorators = [assigned.get(getattr(d, "id", ""), d) for d in (*node.decorator_list, *everywhere)]
+        markers = _markers(name, decorators)
+        found.append(Claim(slug, node.name, sentence, node.lineno, **markers))
     if not found:
         raise Problem(f"{name}: the proof has no claim: a claim is a function `test_…(claim)`.")
     return found
+
+
+MARKERS = {"only": "why", "holds": "why", "differs": "see"}  # and the argument that each needs
+
+
+def _markers(name: str, decorators: list[ast.expr]) -> dict:
+    """The fields of a `Claim` that its markers say."""
+    made = {}
+    for node in (n for d in decorators for n in (d.elts if isinstance(d, ast.List) else [d])):
+        kind = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+        if kind not in MARKERS:
+            continue
+        second = next((k.value for k in node.keywords if k.arg == MARKERS[kind]), None)
+        texts = [getattr(a, "value", None) for a in (*node.args, second)]
+        if len(texts) < 2 or not all(isinstance(text, str) and text for text in texts):
+            raise Problem(f'{name}:{node.lineno}: write the marker as `{kind}("…", {MARKERS[kind]}="…")`.')
+        made |= {kind: tuple(texts[:-1]), f"{kind}_{MARKERS[kind]}": texts[-1]}
+    return made
 
 
 def tests_of(path: Path, root: Path) -> list[ast.FunctionDef]:
@@ -182,6 +219,12 @@ def _longer(root: Path, path: Path, slug: str) -> list[str]:
     words = slug_of(path).split("-")
     names = ["-".join(words[:i]) for i in range(1, len(words) + 1)]
     return [n for n in names if n.startswith(slug) and (root / f"docs/questions/{n}.md").exists()]
+
+
+def backend_of(path: Path) -> str | None:
+    """The backend that a program is for, `torch` for `scope_torch.py`; None for a program for all."""
+    name = path.stem.rpartition("_")[2]
+    return name if name in BACKENDS else None
 
 
 def imported_snippets(source: str | ast.Module, root: Path) -> set[Path]:
@@ -234,11 +277,25 @@ def cell_source(number: int, cell: dict) -> str:
     return source
 
 
-def rests_on(root: Path, slug: str) -> list[Path]:
-    """The files that the claims of a question rest on: proof, snippets, notebook, all that they import, the lock."""
+def locks(runner: str) -> list[str]:
+    """The lock files of a runner, `<device>-<backend>`: one for each backend, on a processor and on a GPU."""
+    device, _, backend = runner.rpartition("-")
+    if device == "cpu":
+        names = {"tensorflow": ["test"], "torch": ["torch", "torch-itself"]}.get(backend, [backend])
+    else:
+        names = ["gpu" if backend == "tensorflow" else f"gpu-{backend}"]
+    return [f"requirements/{name}.txt" for name in names]
+
+
+def rests_on(root: Path, slug: str, runner: str) -> list[Path]:
+    """The files that a question's claims rest on with a runner: proof, snippets, notebook, all that they import, lock.
+
+    Of the programs for one backend only, those for the runner's own.
+    """
     proof = root / f"tests/questions/test_{module(slug)}.py"
     notebook = root / f"notebooks/{slug}.ipynb"
-    files = {proof, *snippets(root, slug), root / "requirements/test.txt"}
+    files = {proof, *(root / name for name in locks(runner))}
+    files |= {p for p in snippets(root, slug) if backend_of(p) in (None, runner.rpartition("-")[2])}
     for path in list(files):
         if path.suffix == ".py":
             files |= imported_snippets(parse(path, root), root)

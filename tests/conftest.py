@@ -99,6 +99,11 @@ VALUES = {
     "test_the_mistake_keeps_all": {"units": evidence.Value("exact", 10, 10)},
 }
 ENVIRONMENT = {"device": "a processor", "backend": "tensorflow", "python": "3.12.0", "tensorflow": "2.21.0"}
+ENVIRONMENTS = {
+    "cpu-tensorflow": ENVIRONMENT,
+    "cpu-jax": {"device": "a processor", "backend": "jax", "python": "3.12.0", "jax": "0.10.2"},
+    "a-gpu-torch": {"device": "A GPU", "backend": "torch", "torch": "2.13.0", "driver": "600.1", "cuda": "13.0"},
+}
 
 
 class Project:
@@ -115,7 +120,7 @@ class Project:
             "snippets/half_wrong.py": WRONG,
             "tests/questions/test_half.py": PROOF,
             "notebooks/figures.mplstyle": "font.size: 10\n",
-            "requirements/test.txt": "nothing==1.0\n",
+            **{f"requirements/{name}.txt": "nothing==1.0\n" for name in ("test", "jax", "gpu-torch")},
         }
         for name, text in rooms.items():
             self.write(name, text)
@@ -162,26 +167,28 @@ class Project:
         cells[number - 1] |= fields
         self.write_notebook(*cells)
 
-    def record(self) -> None:
-        """Write the evidence, as a run would."""
+    def record(self, runner: str = evidence.DEFAULT, **changed: evidence.Value) -> None:
+        """Write the evidence, as a run would that measured the `changed` values."""
+        measured = {test: v | {k: x for k, x in changed.items() if k in v} for test, v in VALUES.items()}
         claims = question.claims(self.root, "half")
         made = {
             c.test: evidence.entry(
                 self.root,
                 "half",
-                evidence.sentence(c.sentence, VALUES.get(c.test, {})),
+                evidence.sentence(c.sentence, measured.get(c.test, {})),
                 outcome="passed",
                 day="2026-01-01",
                 seconds=0.1,
-                values=VALUES.get(c.test, {}),
+                values=measured.get(c.test, {}),
+                runner=runner,
             )
             for c in claims
         }
-        evidence.write(self.root, evidence.DEFAULT, ENVIRONMENT, {"half": made}, whole=True)
+        evidence.write(self.root, runner, ENVIRONMENTS[runner], {"half": made}, whole=True)
 
-    def edit_record(self, change) -> None:
+    def edit_record(self, change, runner: str = evidence.DEFAULT) -> None:
         """Let `change` loose on the record, as a hand would: the seals stay as they are."""
-        name = f"evidence/{evidence.DEFAULT}.json"
+        name = f"evidence/{runner}.json"
         record = json.loads(self.read(name))
         change(record)
         self.write(name, json.dumps(record))

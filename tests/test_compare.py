@@ -2,7 +2,7 @@
 
 import pytest
 
-from kb.compare import difference, svg_difference
+from kb.compare import difference, difference_between_runners, svg_difference, svg_difference_between_runners
 from kb.question import figure_tolerance
 
 SAME = [
@@ -115,3 +115,53 @@ def test_a_figure_of_training_may_move_by_what_its_cell_says():
     cell = {"source": "#| fig-alt: A line.\n#| fig-tolerance: 15\nplot()"}
     assert figure_tolerance(cell) == 15
     assert figure_tolerance({"source": "#| fig-alt: A line.\nplot()"}) is None
+
+
+# ------------------------------------------------------------------------------------- between runners
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed"),
+    [
+        ("rate 0.5: 91.3 ± 0.4 %", "rate 0.5: 90.6 ± 0.4 %"),
+        ("gain +5.7 (+5.0 to +6.5)", "gain +6.9 (+6.2 to +7.6)"),
+        ("gain -0.1 (-0.4 to +0.2), loss 0.5", "gain +0.2 (-0.1 to +0.5), loss 0.4"),
+        ("units 64, share 0.50", "units 64, share 0.49"),
+    ],
+)
+def test_two_runners_agree_where_their_intervals_overlap(expected, printed):
+    assert difference_between_runners(expected, printed) is None
+    assert difference_between_runners(printed, expected) is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed", "why"),
+    [
+        ("rate 0.5: 91.3 ± 0.4 %", "rate 0.5: 90.4 ± 0.4 %", "“91.3 ± 0.4” and “90.4 ± 0.4” do not overlap"),
+        ("+5.7 (+5.0 to +6.5)", "+7.7 (+6.6 to +8.7)", "do not overlap"),
+        ("gain +5.7 (+5.0 to +6.5)", "loss +5.7 (+5.0 to +6.5)", "expected “gain"),
+        ("91.3 ± 0.4", "91.3", "expected “91.3 ± 0.4”"),
+        ("accuracy 91.3", "accuracy 90.6", "more than one unit apart"),  # without its uncertainty it is a digit
+        ("64 units, 91.3 ± 0.4", "63 units, 91.3 ± 0.4", "integers may not differ"),
+    ],
+)
+def test_two_runners_differ_where_their_intervals_do_not_overlap(expected, printed, why):
+    assert why in difference_between_runners(expected, printed)
+
+
+FIGURE = '<g id="axes_1"><path d="M 1 2 L 3 4"/><text x="1">0.5</text><text x="2">18 of 64 arrive</text></g>'
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("L 3 4", "L 30 40"), (">0.5<", ">0.75<"), ("18 of", "20 of"), ("<path", "<path/><path")]
+)
+def test_two_runners_figures_may_differ_in_curves_and_numbers(old, new):
+    assert svg_difference_between_runners(FIGURE, FIGURE.replace(old, new)) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [("arrive", "leave", "its words differ"), ("</g>", '</g><g id="axes_2"></g>', "it has 2 axes, not 1")],
+)
+def test_two_runners_figures_have_the_same_axes_and_words(old, new, why):
+    assert why in svg_difference_between_runners(FIGURE, FIGURE.replace(old, new))

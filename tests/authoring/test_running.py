@@ -16,6 +16,7 @@ from kb.question import Problem
 
 REPOSITORY = Path(__file__).parent.parent.parent
 NAME = "notebooks/half.ipynb"
+PROOF = "tests/questions/test_half.py"
 PYPROJECT = '[tool.pytest.ini_options]\npythonpath = ["snippets"]\n'
 
 
@@ -228,6 +229,7 @@ def pytest_says(project, *arguments, outcome):
     command = [sys.executable, "-m", "pytest", "-p", "kb.plugin", "-p", "no:cacheprovider", "-rA"]
     environment = os.environ | {
         "PYTHONPATH": str(REPOSITORY),
+        "KERAS_BACKEND": "tensorflow",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "COLUMNS": "200",
     }
@@ -284,3 +286,45 @@ def test_a_value_that_disagrees_with_its_record_is_refused(project):
     said = pytest_says(project, outcome="1 failed, 1 passed")
     assert "half.test_the_mistake_keeps_all: units: measured 10, recorded 11: run `make record`." in said
     assert "Traceback" not in said
+
+
+HOLDS = '@pytest.mark.holds("{range}", why="another version does it otherwise")\n{test}'
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected", "outcome"),
+    [
+        ("pytest>=9", 10, "2 passed"),
+        ("pytest<9", 10, "1 failed, 1 passed"),  # it says that it fails, and it holds
+        ("pytest<9", 11, "1 passed, 1 xfailed"),
+        ("pytest>=9,!=9.*", 11, "1 passed, 1 xfailed"),
+        ("pytest>=9", 11, "1 failed, 1 passed"),
+    ],
+)
+def test_a_claim_holds_in_its_versions_and_fails_in_others(project, versions, expected, outcome):
+    test = "def test_the_mistake_keeps_all"
+    project.edit(PROOF, test, HOLDS.format(range=versions, test=test))
+    project.edit(PROOF, "10, 10", f"10, {expected}")
+    project.write(PROOF, f"import pytest\n{project.read(PROOF)}")
+    pytest_says(project, outcome=outcome)
+
+
+def test_a_claim_about_another_backend_is_skipped_with_its_reason(project):
+    test = "def test_the_mistake_keeps_all"
+    project.edit(PROOF, test, f'@pytest.mark.only("jax", why="it is about tracing")\n{test}')
+    project.write(PROOF, f"import pytest\n{project.read(PROOF)}")
+    assert "it is about tracing" in pytest_says(project, outcome="1 passed, 1 skipped")
+
+
+@pytest.mark.skipif(os.environ.get("CUDA_VISIBLE_DEVICES", "") != "", reason="there may be a GPU")
+def test_a_gpu_that_is_not_there_is_one_sentence(project):
+    """The backend of this environment sees none once the driver shows it none."""
+    project.write("pyproject.toml", PYPROJECT)
+    command = [sys.executable, "-m", "pytest", "-p", "kb.plugin", "-p", "no:cacheprovider", "--runner", "gpu"]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "CUDA_VISIBLE_DEVICES": "-1"}
+    run = subprocess.run(
+        [*command, "tests/questions"], cwd=project.root, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert re.search(r"^ERROR: RUNNER=gpu: \w+ sees no GPU on this machine, so nothing was run\.$", run.stderr, re.M)
+    assert "passed" not in run.stdout

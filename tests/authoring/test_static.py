@@ -681,3 +681,137 @@ def test_a_dead_anchor_stops_the_build(project, site, caplog, monkeypatch):
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 1 and "questions/half.md" in warnings[0] and "'#nowhere'" in warnings[0]
     assert {name: text for name, text in project.files().items() if not name.startswith("site/")} == before
+
+
+# ------------------------------------------------------------------------------------- other runners
+
+JAX, GPU = "evidence/cpu-jax.json", "evidence/a-gpu-torch.json"
+TEST = "def test_half_of_them_stay"
+
+
+@pytest.fixture
+def recorded(project):
+    """The project with records of three runners."""
+    project.record("cpu-jax")
+    project.record("a-gpu-torch")
+    assert project.problems() == []
+    return project
+
+
+@pytest.mark.parametrize("runner", ["cpu-jax", "a-gpu-torch"])
+@pytest.mark.parametrize(
+    ("path", "value", "why"),
+    [
+        (f"{CLAIM}/values/share/value", 0.4, "half.test_half_of_them_stay was edited by hand"),
+        (f"{CLAIM}/outcome", "failed", "half.test_half_of_them_stay was edited by hand"),
+        ("environment/device", "ANOTHER GPU", "the environment was edited by hand"),
+    ],
+)
+def test_hand_edited_evidence_of_any_runner_is_refused(recorded, runner, path, value, why):
+    recorded.edit_record(_set(path, value), runner)
+    recorded.refuses(f"evidence/{runner}.json", why)
+
+
+def test_a_device_that_did_not_run_is_refused(recorded):
+    recorded.write("evidence/a-large-gpu-torch.json", recorded.read(GPU))
+    recorded.refuses(
+        "evidence/a-large-gpu-torch.json", "its environment is that of a-gpu-torch: no a-large-gpu-torch ran"
+    )
+
+
+def test_a_claim_copied_from_another_runner_is_refused(recorded):
+    copied = json.loads(recorded.read(RECORD))["claims"]["half"]["test_half_of_them_stay"]
+    recorded.edit_record(_set(CLAIM, copied), "a-gpu-torch")
+    recorded.refuses(GPU, "half.test_half_of_them_stay was not recorded by a run of a-gpu-torch")
+
+
+def test_a_record_of_another_runner_may_lag(recorded):
+    recorded.edit(PROOF, "10, 10", "5 + 5, 10")
+    recorded.record()
+    assert recorded.problems() == []
+
+
+@pytest.mark.parametrize(("slug", "why"), [("whole", "there is no such question"), ("half", "there is no such claim")])
+def test_another_runners_record_of_what_does_not_exist_is_refused(recorded, slug, why):
+    def change(record):
+        item = record["claims"]["half"]["test_half_of_them_stay"]
+        record["claims"].setdefault(slug, {})["test_gone" if slug == "half" else "test_half_of_them_stay"] = item
+
+    recorded.edit_record(change, "cpu-jax")
+    recorded.refuses(JAX, why)
+
+
+def test_a_run_takes_claims_that_are_gone_out_of_every_record(recorded):
+    recorded.edit(PROOF, "test_the_mistake_keeps_all", "test_the_mistake_keeps_ten")
+    recorded.edit(PROOF, '"""The wrong twin: all {units} units stay."""', '"""All stay."""')
+    recorded.record()
+    assert recorded.problems() == []
+    assert "keeps_all" not in recorded.read(JAX) + recorded.read(GPU)
+
+
+def test_runners_that_disagree_are_refused(recorded):
+    recorded.record("cpu-jax", share=Value("close", 0.53, 0.53, tolerance=0.01))
+    recorded.record("a-gpu-torch", share=Value("close", 0.515, 0.515, tolerance=0.01))
+    recorded.refuses(JAX, "half.test_half_of_them_stay: share is 0.53, and 0.5 in evidence/cpu-tensorflow.json")
+
+
+def test_runners_may_disagree_where_another_claim_says_why(project):
+    differs = '@pytest.mark.differs("share", see="test_the_mistake_keeps_all")'
+    project.edit(PROOF, TEST, f"{differs}\n{TEST}")
+    project.record()
+    project.record("cpu-jax", share=Value("close", 0.53, 0.53, tolerance=0.01))
+    assert project.problems() == []
+
+
+def test_runners_are_compared_only_in_the_same_files(project):
+    project.record("cpu-jax", share=Value("close", 0.53, 0.53, tolerance=0.01))
+    project.edit(PROOF, "10, 10", "5 + 5, 10")
+    project.record()
+    assert project.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("marker", "place", "why"),
+    [
+        ('only("theano", why="it was its own")', 4, "is only about `theano`, which is no backend"),
+        ('only("jax")', 4, 'write the marker as `only("…", why="…")`'),
+        ('only(why="it is")', 4, 'write the marker as `only("…", why="…")`'),
+        ('holds("keras 3", why="it was")', 4, "holds in `keras 3`, which is no range of versions"),
+        (
+            'differs("share", see="test_other")',
+            4,
+            "differs between runners as `test_other` says, and there is no such claim",
+        ),
+    ],
+)
+def test_a_marker_that_says_nothing_is_refused(project, marker, place, why):
+    project.edit(PROOF, TEST, f"@pytest.mark.{marker}\n{TEST}")
+    if project.problems() and "write the marker" not in why:
+        project.record()
+    found = [problem for problem in project.problems() if why in problem]
+    assert len(found) == 1 and found[0].startswith(f"{PROOF}:")
+
+
+def test_a_claim_about_another_backend_needs_no_record(project):
+    project.edit(PROOF, TEST, f'@pytest.mark.only("tensorflow", why="it is its own")\n{TEST}')
+    project.record()
+    project.record("cpu-jax")
+    assert project.problems() == []
+    assert "test_half_of_them_stay" not in project.read(JAX)
+
+
+def test_a_program_for_another_backend_makes_no_evidence_stale(project):
+    project.write("snippets/half_torch.py", project.read("snippets/half.py"))
+    assert not [problem for problem in project.problems() if problem.startswith(RECORD)]
+
+
+@pytest.mark.parametrize("device", ["A100", "RTX 4090", "TPU v5e"])
+def test_a_device_on_which_nothing_ran_is_refused(project, device):
+    project.edit(PAGE, "It holds.", f"It holds on an {device}.")
+    line = project.read(PAGE)[: project.read(PAGE).index(device)].count("\n") + 1
+    project.refuses(f"{PAGE}:{line}", f"“{device}” has no record")
+
+
+def test_a_device_of_which_a_source_speaks_may_be_named(project):
+    project.edit(PAGE, "It holds.", "It holds on an A100 [@author2014half, section 2].")
+    assert project.problems() == []

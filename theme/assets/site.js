@@ -1,4 +1,4 @@
-// Copy buttons, the palette's button, the table of contents, and Escape for the tooltips
+// Copy buttons, tabs, the palette's button, the table of contents, and Escape for the tooltips
 const root = document.documentElement;
 
 document.querySelector("button.scheme").addEventListener("click", () => {
@@ -85,3 +85,14 @@ if (location.protocol === "file:")
     url.pathname += "index.html";
     a.href = url.href;
   }
+
+// who reads one library's tab reads it on every page
+const choose = name => {
+  for (const input of document.querySelectorAll(".tabs input")) if (input.value === name) input.checked = true;
+};
+try { choose(localStorage.getItem("library")); } catch {}
+document.addEventListener("change", event => {
+  if (!event.target.matches(".tabs input")) return;
+  choose(event.target.value);
+  try { localStorage.setItem("library", event.target.value); } catch {}
+});

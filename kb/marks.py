@@ -1,0 +1,213 @@
+"""What ran where, as pages say it: the marks of a claim, the line below an answer, and the page `verified`.
+
+A mark is a kind and its words: `verified`, `stale` (it passed before the last change), `failed`, `none` (not run yet),
+`apart` (about another backend, or other versions). Runners of which all is alike share one.
+"""
+
+import itertools
+import re
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from kb import evidence
+from kb.question import BACKENDS, Claim, Question
+
+Mark = tuple[str, str]
+PACKAGES = {"keras": "Keras", "tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+KINDS = ("verified", "stale", "failed", "none")
+
+
+class Marks:
+    """The records of all runners against the files of today."""
+
+    def __init__(self, root: Path, questions: dict[str, Question], claims: dict[str, list[Claim]]):
+        self.questions, self.claims = questions, claims
+        self.records = {runner: evidence.load(root, runner) for runner in evidence.runners(root)}
+        self.hashes = {}  # of the files that a question rests on, and of those that its studies do
+        for runner, slug in itertools.product(self.records, questions):
+            self.hashes[runner, slug, False] = files = evidence.hashes(root, slug, runner=runner)
+            self.hashes[runner, slug, True] = {n: h for n, h in files.items() if not n.endswith(".ipynb")}
+        self.disagreements = evidence.disagreements(root, self.records)
+
+    def status(self, runner: str, slug: str, test: str) -> tuple[str, dict]:
+        """verified, stale, failed or none, and the record's entry."""
+        item = self.records.get(runner, {}).get("claims", {}).get(slug, {}).get(test)
+        if not item:
+            return "none", {}
+        if item["outcome"] != "passed":
+            return "failed", item
+        return ("verified" if item["files"] == self.hashes[runner, slug, item.get("study", False)] else "stale"), item
+
+    def is_proven(self, slug: str, test: str) -> bool:
+        """Whether a claim is verified on the default runner, or on another if it is about another backend."""
+        claim = next(c for c in self.claims[slug] if c.test == test)
+        about = [r for r in self.records if claim.is_about(r.rpartition("-")[2])]
+        asked = [evidence.DEFAULT] if evidence.DEFAULT in about else about
+        return any(self.status(runner, slug, test)[0] == "verified" for runner in asked)
+
+    def entry(self, slug: str, test: str) -> dict:
+        """A claim's entry in the first record that has one."""
+        return next((item for r in self.records if (item := self.status(r, slug, test)[1])), {})
+
+    def sentence(self, slug: str, claim: Claim) -> str:
+        """A claim's sentence with what the first runner that has it measured."""
+        return self.entry(slug, claim.test).get("sentence") or re.sub(r"\{[^{}]*\}", "…", claim.sentence)
+
+    def name(self, runner: str) -> str:
+        """`CPU, TensorFlow 2.21.0, Keras 3.15.1`."""
+        env = self.records.get(runner, {"environment": {}})["environment"]
+        backend = runner.rpartition("-")[2]
+        versions = f"{BACKENDS[backend]} {env.get(backend, '')}".strip()
+        return f"{self._device(runner)}, {versions}" + (f", Keras {env['keras']}" if "keras" in env else "")
+
+    # ------------------------------------------------------------------------------- on a question page
+
+    def of(self, slug: str, claim: Claim) -> list[Mark]:
+        """The marks of a claim: where it holds, where not, and where it was not asked."""
+        groups: dict[tuple, list[str]] = {}
+        for runner in self.records:
+            device, backend = self._device(runner), runner.rpartition("-")[2]
+            if claim.is_about(backend):
+                kind, item = self.status(runner, slug, claim.test)
+                groups.setdefault((kind, device, item.get("date", "")), []).append(BACKENDS[backend])
+        marks = []
+        for (kind, device, day), backends in sorted(groups.items(), key=lambda group: KINDS.index(group[0][0])):
+            where = f"{device} with {_enumerate(backends)}"
+            words = {
+                "verified": f"Verified on {where}, {day}",
+                "stale": f"Verified on {where}, {day}, before the last change",
+                "failed": f"Does not hold on {where}, {day}",
+                "none": f"Not verified yet on {where}",
+            }
+            marks.append((kind, words[kind]))
+        if claim.only:
+            about = _enumerate([BACKENDS[backend] for backend in claim.only])
+            marks.append(("apart", f"About {about} alone: {claim.only_why}"))
+        if claim.holds:
+            marks.append(("apart", f"Holds {' and '.join(map(_range, claim.holds))}: {claim.holds_why}"))
+        apart = {d.name: d for d in self.disagreements if d.slug == slug and d.claim.test == claim.test}
+        for name, d in apart.items():
+            why = f", as [another claim](#{claim.differs_see}) says" if d.is_explained else ""
+            marks.append(("apart", f"Runners disagree on {name.replace('_', ' ')}{why}"))
+        return marks
+
+    def versions(self) -> str:
+        """What ran, in one sentence: `TensorFlow 2.21.0 and JAX 0.10.2, each with Keras 3.15.1`."""
+        found = {b: e[b] for r in self.records.values() if (b := (e := r["environment"]).get("backend")) and b in e}
+        keras = sorted({r["environment"]["keras"] for r in self.records.values() if "keras" in r["environment"]})
+        ran = _enumerate([f"{BACKENDS[b]} {version}" for b, version in found.items()])
+        return f"{ran}{', each' * (len(found) > 1)} with Keras {_enumerate(keras)}" if keras else ran
+
+    def verdict(self, slug: str) -> Mark:
+        """One line below the answer: how many claims, where they passed, when."""
+        counts = {runner: self._count(runner, slug) for runner in self.records}
+        fresh, count, _ = counts.get(evidence.DEFAULT, (0, len(self.claims[slug]), ""))
+        if fresh < count:
+            return "stale", f"{fresh} of {count} claims verified since their last change"
+        whole = [runner for runner, (fresh, count, _) in counts.items() if fresh == count]
+        by_device: dict[str, list[str]] = {}
+        for runner in whole:
+            by_device.setdefault(self._device(runner), []).append(BACKENDS[runner.rpartition("-")[2]])
+        where = " and ".join(f"{device} with {_enumerate(backends)}" for device, backends in by_device.items())
+        return "verified", f"{len(self.claims[slug])} claims verified on {where}, {max(counts[r][2] for r in whole)}"
+
+    def _count(self, runner: str, slug: str) -> tuple[int, int, str]:
+        """How many claims of a question are verified on a runner, of how many that are about it, and the last day."""
+        asked = [c for c in self.claims[slug] if c.is_about(runner.rpartition("-")[2])]
+        found = [self.status(runner, slug, claim.test) for claim in asked]
+        return sum(kind == "verified" for kind, _ in found), len(asked), max((i.get("date", "") for _, i in found))
+
+    def _short(self, runner: str) -> str:
+        device = "" if runner.startswith("cpu-") else f"{self._device(runner)} "
+        return device + BACKENDS[runner.rpartition("-")[2]]
+
+    def _device(self, runner: str) -> str:
+        return "CPU" if runner.startswith("cpu-") else self.records[runner]["environment"].get("device", runner)
+
+    # ------------------------------------------------------------------------------- the page `verified`
+
+    def runners_table(self) -> str:
+        """Each runner with its versions, and how many claims hold on it."""
+        rows = ["| runner | machine | versions | last run | claims |", "| --- | --- | --- | --- | --- |"]
+        for runner, record in self.records.items():
+            env = record["environment"]
+            versions = [f"{PACKAGES[p]} {env[p]}" for p in (env["backend"], "keras") if p in env]
+            versions += [f"Python {env['python']}"] if "python" in env else []
+            versions += [f"driver {env['driver']}, CUDA {env['cuda']}"] if "driver" in env else []
+            counts = [self._count(runner, slug) for slug in self.questions]
+            days = [day for _, _, day in counts if day]
+            backend = BACKENDS[env["backend"]]
+            rows.append(
+                f"| {self._device(runner)}, {backend} | {env.get('device', '')}, {env.get('system', '')} "
+                f"| {', '.join(versions)} | {max(days, default='')} "
+                f"| {sum(c[0] for c in counts)} of {sum(c[1] for c in counts)} verified |"
+            )
+        gpus = [runner for runner in self.records if not runner.startswith("cpu-")]
+        note = "" if gpus else "\n\nNo run on a GPU has been recorded yet."
+        return "\n".join(rows) + note
+
+    def disagreement_list(self) -> str:
+        """What two runners measured differently, and the claim that says why."""
+        pairs = [(a, b) for a in self.records for b in self.records if a < b]
+        compared = sum(
+            len(self.records[a]["claims"].get(slug, {}).keys() & self.records[b]["claims"].get(slug, {}).keys())
+            for a, b in pairs
+            for slug in self.questions
+        )
+        if not compared:
+            return "Only one runner has a record, so there is nothing to compare."
+        if not self.disagreements:
+            return f"Nothing: in {compared} comparisons of a claim on two runners, all values agree."
+        lines = [f"Of {compared} comparisons of a claim on two runners, in these the values differ:", ""]
+        for d in self.disagreements:
+            where = f"questions/{d.slug}.md"
+            both = _enumerate([f"{self._device(r)} with {BACKENDS[r.rpartition('-')[2]]}" for r in d.runners])
+            why = f", as [another claim]({where}#{d.claim.differs_see}) says" if d.is_explained else ", unexplained"
+            values = " and ".join(f"{v:.4g}" if isinstance(v, float) else f"`{v}`" for v in d.values)
+            lines.append(
+                f"- [{self.questions[d.slug].question}]({where}#{d.claim.test}) "
+                f"{d.name.replace('_', ' ')}: {values} on {both}{why}"
+            )
+        return "\n".join(lines)
+
+    def claim_list(self, show) -> str:
+        """Every claim by question: the marks that most share stand once, at its head; `show` renders them."""
+        parts = []
+        for slug, q in self.questions.items():
+            marks = [(claim, self.of(slug, claim)) for claim in self.claims[slug]]
+            kinds = [tuple(found) for _, found in marks]
+            shared = max(kinds, key=kinds.count)
+            counts = [(runner, *self._count(runner, slug)) for runner in self.records]
+            text = ", ".join(f"{self._short(runner)} {fresh} of {count}" for runner, fresh, count, _ in counts)
+            kind = "verified" if all(fresh == count for _, fresh, count, _ in counts) else "stale"
+            summary = f'{q.question} <span class="mark {kind}">{text}</span>'
+            parts.append(f'<details class="claims" markdown><summary>{summary}</summary>\n')
+            parts.append(f"[The answer](questions/{slug}.md). Unless a line says otherwise: {show(shared)}\n")
+            for claim, found in marks:
+                own = f" {show(found)}" if tuple(found) != shared else ""
+                parts.append(f"- [{self.sentence(slug, claim)}](questions/{slug}.md#{claim.test}){own}")
+            parts.append("\n</details>\n")
+        return "\n".join(parts)
+
+
+def _range(text: str) -> str:
+    """`keras>=3.0,<3.16` in words: `from Keras 3.0 on, before 3.16`."""
+    wanted = Requirement(text)
+    name, parts = PACKAGES.get(wanted.name, wanted.name), []
+    for spec in sorted(wanted.specifier, key=lambda s: (">=", ">", "==", "!=", "<=", "<").index(s.operator)):
+        words = {
+            ">=": "from {} on",
+            ">": "after {}",
+            "==": "in {}",
+            "!=": "not in {}",
+            "<=": "up to {}",
+            "<": "before {}",
+        }
+        version = f"{name} {spec.version}" if not parts else spec.version
+        parts.append(words[spec.operator].format(version))
+    return ", ".join(parts) or f"in every {name}"
+
+
+def _enumerate(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
