@@ -176,7 +176,10 @@ def seal(entry: dict) -> str:
 def stale(root: Path, slug: str, entry: dict, runner: str = DEFAULT, now: dict | None = None) -> list[str]:
     """The files that changed since the entry was recorded; `now` are their hashes today, if somebody has them."""
     now = now or hashes(root, slug, entry.get("study", False), runner)
-    return sorted(name for name in now.keys() | entry["files"].keys() if now.get(name) != entry["files"].get(name))
+    backend = runner.rpartition("-")[2]
+    # a program for another backend did not run, whatever an entry says of it
+    then = {name: h for name, h in entry["files"].items() if backend_of(Path(name)) in (None, backend)}
+    return sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
 
 
 def write(

@@ -22,7 +22,7 @@ class Marks:
     """The records of all runners against the files of today."""
 
     def __init__(self, root: Path, questions: dict[str, Question], claims: dict[str, list[Claim]]):
-        self.questions, self.claims = questions, claims
+        self.root, self.questions, self.claims = root, questions, claims
         self.records = {runner: evidence.load(root, runner) for runner in evidence.runners(root)}
         self.hashes = {}  # of the files that a question rests on, and of those that its studies do
         for runner, slug in itertools.product(self.records, questions):
@@ -37,7 +37,8 @@ class Marks:
             return "none", {}
         if item["outcome"] != "passed":
             return "failed", item
-        return ("verified" if item["files"] == self.hashes[runner, slug, item.get("study", False)] else "stale"), item
+        now = self.hashes[runner, slug, item.get("study", False)]
+        return ("stale" if evidence.stale(self.root, slug, item, runner, now) else "verified"), item
 
     def is_proven(self, slug: str, test: str) -> bool:
         """Whether a claim is verified on the default runner, or on another if it is about another backend."""
