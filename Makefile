@@ -32,7 +32,7 @@ MACHINERY := tests/test_download.py tests/test_fork.py tests/authoring/test_runn
 PYTEST := $(TEST) -m pytest $(if $(Q),--question $(Q)) $(if $(FRESH),--fresh)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve site test browse everything machinery check verify record update notebook new bench lock clean
+.PHONY: help serve site test browse everything machinery check verify record update notebook new bench zensical lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -81,9 +81,12 @@ new: .venv/site/.ready ## make the rooms of a new question: make new Q="Does dro
 bench: .venv/test/.ready .venv/check/.ready .venv/site/.ready ## measure, and write bench.json (PARTS="build verify")
 	@$(SITE) -m kb.bench $(PARTS)
 
+zensical: .venv/zensical/.ready ## render the same pages with Zensical, and see that each is there
+	@.venv/zensical/bin/python -m kb.zensical
+
 lock: ## make the lock files anew from requirements/*.in
 	@$(call install,lock,uv==0.13.9)
-	@for name in site check test jax torch gpu gpu-jax gpu-torch notebook; do \
+	@for name in site zensical check test jax torch gpu gpu-jax gpu-torch notebook; do \
 	  .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	    --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    requirements/$$name.in -o requirements/$$name.txt && echo "requirements/$$name.txt"; done

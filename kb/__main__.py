@@ -26,6 +26,7 @@ STATIC = (
     "tests/test_evidence.py",
     "tests/test_pages.py",
     "tests/test_quick.py",
+    "tests/test_zensical.py",
 )
 
 
