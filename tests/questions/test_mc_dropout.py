@@ -272,6 +272,6 @@ def test_the_mistakes_have_no_spread_or_move_the_statistics(claim, program):
     """The wrong twin: in Keras 3.15, a `training=True` in the graph gives `predict` a spread of {spread:.2f}; calling the
     model with `training=True` gives one, and moves the statistics of BatchNormalization."""
     twin = program("mc_dropout_wrong")
-    claim.close("spread", twin["spread"], 0, 1e-6)
+    claim.close("spread", twin["spread"], 0, 1e-4)
     claim.exact("called_spread", bool(twin["samples"].std(axis=0).min() > 0), True)
     claim.exact("statistics_moved", not np.array_equal(twin["before"], twin["after"]), True)
