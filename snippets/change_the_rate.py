@@ -5,12 +5,10 @@ import numpy as np
 
 
 def dropouts(model):
-    """The Dropout layers of a model, those of nested models included."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dropout):  # SpatialDropout is one
-            yield layer
-        elif hasattr(layer, "layers"):
-            yield from dropouts(layer)
+    """The Dropout layers of a model, SpatialDropout and those of nested models included."""
+    if isinstance(model, keras.layers.Dropout):
+        return [model]
+    return [layer for inner in getattr(model, "layers", []) for layer in dropouts(inner)]
 
 
 class RateSchedule(keras.callbacks.Callback):

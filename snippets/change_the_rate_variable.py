@@ -39,5 +39,6 @@ if __name__ == "__main__":
     history = model.fit(x, x, epochs=3, callbacks=[schedule], verbose=0).history
     print("dropped in each epoch:", *(f"{share:.2f}" for share in history["zeros"]))
     #> dropped in each epoch: 0.00 0.30 0.60
-    print("weights of the layer:", len(drop.weights))
-    #> weights of the layer: 1
+    again = VariableDropout.from_config(drop.get_config())
+    print("starts at:", again.first, "weights:", len(drop.weights), "now:", f"{float(drop.rate):.1f}")
+    #> starts at: 0.0 weights: 1 now: 0.6
