@@ -8,7 +8,6 @@ from change_the_rate_copy import with_rate
 from change_the_rate_variable import VariableDropout
 
 numpy = keras.ops.convert_to_numpy
-COMPILED = {"why": "PyTorch compiles nothing and looks at the rate in every step"}
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +37,7 @@ def test_a_call_looks_at_the_rate(claim, x):
     claim.share("at_once", numpy(layer(x, training=True)) == 0, 0.9)
 
 
-@pytest.mark.only("tensorflow", "jax", **COMPILED)
+@pytest.mark.only("tensorflow", "jax", why="PyTorch compiles nothing and looks at the rate in every step")
 def test_after_the_first_step_the_rate_is_built_in(claim, x):
     """After the first step of `fit`, setting the rate from 0.1 to 0.9 changes nothing: a share of {before:.2f} before and
     {after:.2f} after."""
@@ -188,7 +187,7 @@ def test_an_argument_is_read_once(claim, kind):
     claim.exact(kind, str(error.value), f"property 'dropout' of '{kind}' object has no setter")
 
 
-@pytest.mark.only("tensorflow", "jax", **COMPILED)
+@pytest.mark.only("tensorflow", "jax", why="PyTorch compiles nothing and looks at the rate in every step")
 def test_a_callback_that_sets_the_rate_does_nothing(claim, x):
     """A callback that sets the rate to 0.1, 0.3 and 0.5 changes nothing in the third epoch: a share of {third:.2f}."""
 
