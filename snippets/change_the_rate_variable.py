@@ -40,5 +40,5 @@ if __name__ == "__main__":
     print("dropped in each epoch:", *(f"{share:.2f}" for share in history["zeros"]))
     #> dropped in each epoch: 0.00 0.30 0.60
     again = VariableDropout.from_config(drop.get_config())
-    print("starts at:", again.first, "weights:", len(drop.weights), "now:", f"{float(drop.rate):.1f}")
-    #> starts at: 0.0 weights: 1 now: 0.6
+    print(f"starts at {again.first}, now {float(drop.rate):.1f}, weights: {len(drop.weights)}")
+    #> starts at 0.0, now 0.6, weights: 1
