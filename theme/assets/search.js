@@ -1,7 +1,7 @@
 // Search: turns the index that kb/search.py made into MiniSearch's form, ranks pages, shows them as the reader types
 const Search = (() => {
   const FIELDS = ["title", "asked", "answer", "headings", "text"];
-  const BOOST = { title: 1.5, asked: 4, answer: 1.5, headings: 1, text: 0.5 };
+  const BOOST = { title: 2, asked: 4, answer: 1.5, headings: 1, text: 0.5 };
   const EVERYWHERE = { dropout: 0.3, kera: 0.3, layer: 0.5 }; // words that tell little on this site
   const MOST = 8;
   let pages, places, engine, stop;
@@ -65,13 +65,19 @@ const Search = (() => {
   function find(query) {
     const found = engine.search(query, {
       boost: BOOST,
-      bm25: { k: 1.2, b: 0.3, d: 0.5 }, // a page that answers many wordings is not less about each
+      bm25: { k: 1.2, b: 0.15, d: 0.5 }, // a page that answers many wordings is not less about each
       boostTerm: word => EVERYWHERE[word] || 1,
       boostDocument: id => pages[id].weight,
       prefix: (word, i, all) => word.length > 2 || i === all.length - 1,
       fuzzy: word => (word.length > 4 && !places.has(word) ? 0.2 : false), // a slip of the finger
     });
-    return found.map(({ id, match, score }) => {
+    // MiniSearch multiplies by how many of the words are found; by how rare these are says more
+    const rarity = word => Math.log(1 + pages.length / (1 + (places.get(word)?.size || 0))) * (EVERYWHERE[word] || 1);
+    const sum = all => all.reduce((total, word) => total + rarity(word), 0);
+    const whole = sum(words(query));
+    for (const hit of found) hit.score *= Math.sqrt(sum(hit.queryTerms) / whole) / hit.queryTerms.length;
+    found.sort((a, b) => b.score - a.score);
+    return found.map(({ id, match }) => {
       const { url, title, summary, sections } = pages[id];
       // the section that has most of the words which neither the question nor its answer has
       const votes = new Map();
@@ -81,8 +87,8 @@ const Search = (() => {
           votes.set(section, (votes.get(section) || 0) + 1);
       }
       const [section] = [...votes].sort((a, b) => b[1] - a[1])[0] || [0];
-      if (!section) return { url, title, summary, score };
-      return { url: `${url}#${sections[2 * section - 2]}`, title, summary, heading: sections[2 * section - 1], score };
+      if (!section) return { url, title, summary };
+      return { url: `${url}#${sections[2 * section - 2]}`, title, summary, heading: sections[2 * section - 1] };
     });
   }
 
