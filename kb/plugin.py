@@ -332,6 +332,8 @@ class Measure:
     def exact(self, name: str, value, expected) -> None:
         """Shapes, dtypes, counts, error messages: equal."""
         value, expected = _plain(value), _plain(expected)
+        if value is None:
+            pytest.fail(f"{self._where}: {name}: None cannot be recorded: say what is none of what.", pytrace=False)
         self._keep(name, Value("exact", value, expected), value == expected, f"{value!r} is not {expected!r}")
 
     def close(self, name: str, value, expected, tolerance: float) -> None:
