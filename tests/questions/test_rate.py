@@ -113,6 +113,35 @@ def test_a_rate_outside_zero_to_one_is_an_error(claim, wrong):
     claim.exact(f"message_{wrong}", str(error.value), expected)
 
 
+@pytest.mark.only("tensorflow", why="Keras 2 runs on TensorFlow alone")
+def test_in_keras_2_a_rate_of_one_fails_in_training(claim, x):
+    """In Keras 2 `Dropout(1.0)` is made without an error, passes its input through at inference, and fails in training:
+    “{keras2_message}”"""
+    import tf_keras
+
+    layer = tf_keras.layers.Dropout(1.0)
+    claim.exact("keras2_inference", np.array_equal(layer(x).numpy(), x), True)
+    with pytest.raises(ValueError) as error:
+        layer(x, training=True)
+    said = next(line for line in str(error.value).splitlines() if "rate" in line)
+    claim.exact(
+        "keras2_message",
+        said,
+        "`rate` must be a scalar tensor or a float in the range [0, 1). Received: rate=1.0",
+    )
+
+
+@pytest.mark.only("tensorflow", why="Keras 2 runs on TensorFlow alone")
+def test_in_keras_2_a_rate_outside_zero_to_one_is_an_error_too(claim):
+    """In Keras 2 a rate outside 0 to 1 is a `ValueError` too: “{keras2_outside}”"""
+    import tf_keras
+
+    with pytest.raises(ValueError) as error:
+        tf_keras.layers.Dropout(20)
+    expected = "Invalid value 20 received for `rate`, expected a value between 0 and 1."
+    claim.exact("keras2_outside", str(error.value), expected)
+
+
 def test_two_in_a_row_act_as_one(claim):
     """Two in a row act as one: rates 0.3 and 0.5 together drop a share of {share:.3f}, as one of 0.65 does."""
     keras.utils.set_random_seed(1)

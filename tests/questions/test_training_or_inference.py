@@ -5,7 +5,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from training_or_inference import MCDropout, Passing, ones, phases, share, x
+from training_or_inference import MCDropout, Passing, ones, phases, share, x, zeros
 from training_or_inference_siblings import Leaking, Tight
 from training_or_inference_wrong import NoArgument
 
@@ -62,6 +62,22 @@ def stateless(model):
 @pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(0)
+
+
+KERAS_2 = pytest.mark.only("tensorflow", why="Keras 2 runs on TensorFlow alone")
+
+
+@pytest.fixture
+def keras2():
+    """Keras 2, which lives on as `tf_keras`; the snippets' `phases` and `share` take its models as they are."""
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(0)
+    return tf_keras
+
+
+def ones2(keras2):
+    return keras2.layers.Dense(100, kernel_initializer="identity")
 
 
 @pytest.mark.parametrize("build", [sequential, nested, block_without_argument, passing])
@@ -263,3 +279,96 @@ def test_the_three_mistakes_do_the_opposite(claim, program):
     off(claim, "twin_always", twin["always"]["predict"])
     on(claim, "twin_never", twin["never"]["fit"])
     off(claim, "twin_silent", twin["silent"]["fit"])
+
+
+# ---------------------------------------------------------------------------------------- in Keras 2
+
+
+@KERAS_2
+def test_in_keras_2_training_in_the_graph_stays(claim, keras2):
+    """In Keras 2 a `training=` written into the graph stays: with `training=True` a Dropout drops a share of
+    {keras2_true_predict:.2f} in `predict` and {keras2_true_evaluate:.2f} in `evaluate`, with `training=False` nothing
+    in `fit`."""
+    inputs = keras2.Input((100,))
+
+    def model(training):
+        return keras2.Model(inputs, keras2.layers.Dropout(0.5)(ones2(keras2)(inputs), training=training))
+
+    for phase, value in phases(model(True)).items():
+        on(claim, f"keras2_true_{phase.split('(')[0].replace(' ', '_')}{'_training' * ('=' in phase)}", value)
+    for phase, value in phases(model(False)).items():
+        off(claim, f"keras2_false_{phase.split('(')[0].replace(' ', '_')}{'_training' * ('=' in phase)}", value)
+
+
+@KERAS_2
+@pytest.mark.parametrize("frozen", [False, True])
+def test_in_keras_2_training_false_keeps_a_base_quiet(claim, keras2, frozen):
+    """In Keras 2 `base(x, training=False)` holds under `fit`, frozen or not: the base's Dropout drops nothing, and its
+    BatchNormalization moves no statistics."""
+    inputs, norm, name = keras2.Input((100,)), keras2.layers.BatchNormalization(), "frozen" if frozen else "open"
+    base = keras2.Sequential([keras2.Input((100,)), ones2(keras2), norm, keras2.layers.Dropout(0.5)])
+    base.trainable = not frozen
+    model = keras2.Model(inputs, base(ones2(keras2)(inputs), training=False))
+    off(claim, f"keras2_base_fit_{name}", phases(model)["fit"])
+    claim.exact(f"keras2_moved_{name}", bool(np.any(norm.moving_mean.numpy() != 0)), False)
+
+
+@KERAS_2
+def test_in_keras_2_a_call_without_training_trains_with_dropout(claim, keras2):
+    """In Keras 2 a subclassed Model whose `call` takes no `training` drops a share of {keras2_silent_fit:.2f} in `fit`,
+    and nothing in `predict`."""
+
+    class NoArgument2(keras2.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense, self.dropout = ones2(keras2), keras2.layers.Dropout(0.5)
+
+        def call(self, inputs):
+            return self.dropout(self.dense(inputs))
+
+    shares = phases(NoArgument2())
+    on(claim, "keras2_silent_fit", shares["fit"])
+    off(claim, "keras2_silent_predict", shares["predict"])
+
+
+@KERAS_2
+def test_in_keras_2_a_training_argument_concerns_one_layer(claim, keras2):
+    """In Keras 2 nothing leaks: behind a sibling called with `training=False` or `training=None`, a Dropout drops a
+    share of {keras2_leak_false:.2f} in training, and behind `training=True` nothing at inference."""
+
+    class Given(keras2.layers.Layer):
+        def __init__(self, given):
+            super().__init__()
+            self.given = given
+            self.a, self.b = keras2.layers.Dropout(0.5), keras2.layers.Dropout(0.5)
+
+        def call(self, inputs, training=None):
+            self.a(inputs, training=self.given)
+            return self.b(inputs)
+
+    on(claim, "keras2_leak_false", share(Given(False)(x, training=True)))
+    on(claim, "keras2_leak_none", share(Given(None)(x, training=True)))
+    off(claim, "keras2_leak_true", share(Given(True)(x, training=False)))
+
+
+@KERAS_2
+def test_in_keras_2_the_learning_phase_is_a_default_for_plain_calls(claim, keras2):
+    """In Keras 2 `set_learning_phase(1)` makes a plain `model(x)` drop, a share of {keras2_phase_call:.2f}, and does
+    not reach `predict`, which drops nothing; `set_learning_phase(0)` does not stop `fit`, which drops
+    {keras2_phase_fit:.2f}."""
+    backend = keras2.backend
+    model = keras2.Sequential([keras2.Input((100,)), ones2(keras2), keras2.layers.Dropout(0.5)])
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            backend.set_learning_phase(1)
+        claim.exact("keras2_phase_deprecated", "deprecated" in str(caught[0].message), True)
+        model.compile("sgd", "mse", metrics=[zeros])
+        on(claim, "keras2_phase_call", share(model(x)))
+        off(claim, "keras2_phase_predict", share(model.predict(x, verbose=0)))
+        off(claim, "keras2_phase_evaluate", model.evaluate(x, x, verbose=0, return_dict=True)["zeros"])
+        backend.set_learning_phase(0)
+        on(claim, "keras2_phase_fit", model.fit(x, x, verbose=0).history["zeros"][0])
+    finally:
+        backend.clear_session()
+    off(claim, "keras2_phase_afterwards", share(model(x)))
