@@ -24,6 +24,7 @@ from kb.question import (
     MEASURED,
     PLACEHOLDER,
     PROOF,
+    TIMING,
     TOPICS,
     Claim,
     Problem,
@@ -222,6 +223,8 @@ def _page_problems(root: Path, q: Question, known: list[str]) -> list[str]:
     for match in PLACEHOLDER.finditer(prose):
         for sentence in _placeholder_problems(root, q, match[1], known):
             say(match.start(), sentence)
+        if TIMING.match(match[1]) and not re.search(rf"^{re.escape(match[0])}$", prose, re.MULTILINE):
+            say(match.start(), f"`{match[0]}` becomes a list: it stands on a line of its own.")
     for match in re.finditer(r"\{\{|\}\}", PLACEHOLDER.sub(_blank, prose)):
         say(match.start(), f"`{match[0]}` without its other half: a placeholder is `{{{{ … }}}}` on one line.")
     unquoted = re.sub(r"^>.*$", _blank, prose[begin:], flags=re.MULTILINE)  # a quoted mistake may say any number
@@ -320,7 +323,13 @@ def _mistake_problems(name: str, prose: str) -> list[str]:
 
 
 def _placeholder_problems(root: Path, q: Question, text: str, known: list[str]) -> list[str]:
-    proof, measured = PROOF.match(text), MEASURED.match(text)
+    timing, proof, measured = TIMING.match(text), PROOF.match(text), MEASURED.match(text)
+    if timing:
+        try:
+            timed = [c.test for c in claims(root, q.slug) if c.timed]
+        except Problem:
+            return []  # reported with the proof
+        return [] if timing["test"] in timed else [f"there is no claim `{timing['test']}` that is marked `timed`."]
     if proof:
         slug = proof["slug"] or q.slug
         try:

@@ -40,11 +40,11 @@ SIGMAS = 5  # a sampled value holds within so many standard errors
 
 @dataclass(frozen=True)
 class Value:
-    """One measured value. `kind` is exact, close, sampled or trained; the other fields depend on it.
+    """One measured value. `kind` is exact, close, sampled, trained or timed; the other fields depend on it.
 
     `expected`: what an exact, close or sampled value is checked against. `tolerance`: of a close value.
     `error`: the standard error of a sampled value, computed from its `n` draws. `low`, `high`: the 95 % interval of a
-    trained value over its `n` paired replicas.
+    trained value over its `n` paired replicas, and of a timed one over its `n` rounds.
     """
 
     kind: str
@@ -63,13 +63,13 @@ class Value:
     def interval(self) -> "Interval":
         """The value with its interval, one format for all three: `{gain.interval:+.1f}`."""
         if self.low is None:
-            raise AttributeError("only a trained value has an interval")
+            raise AttributeError("only a trained value has an interval, or a timed one")
         return Interval(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A trained value with its 95 % interval, as prose shows it."""
+    """A trained or timed value with its 95 % interval, as prose shows it."""
 
     value: float
     low: float
@@ -211,7 +211,7 @@ def write(
         for slug, tests in entries.items():
             is_study = any(item.get("study") for item in tests.values())
             kept = {t: item for t, item in old["claims"].get(slug, {}).items() if bool(item.get("study")) != is_study}
-            known = [c.test for c in claims(root, slug) if c.is_about(runner.rpartition("-")[2])]
+            known = [c.test for c in claims(root, slug) if c.is_about(runner)]
             merged[slug] = {test: (kept | tests)[test] for test in known if test in kept | tests}
         timed = {slug: _timed(root, programs) for slug, programs in (seconds or {}).items() if slug in entries}
         timed = ({} if whole else old.get("programs", {})) | timed
@@ -286,6 +286,8 @@ def agree(a: Value, b: Value) -> bool:
     """Whether two runs' values of the same claim agree, within the claim's own kind."""
     if a.kind != b.kind:
         return False
+    if a.kind == "timed":
+        return True  # a time belongs to one device and one run; its bounds hold in each
     if a.kind == "exact":
         return a.value == b.value
     if a.kind == "close":
@@ -401,7 +403,7 @@ def _unknown(root: Path, slug: str, tests: dict, runner: str) -> list[str]:
         proof = root / f"tests/questions/test_{module(slug)}.py"
         return [] if proof.exists() else [f"{slug} is recorded, but there is no such question: {again}"]
     try:
-        now = [c.test for c in claims(root, slug) if c.is_about(runner.rpartition("-")[2])]
+        now = [c.test for c in claims(root, slug) if c.is_about(runner)]
     except Problem:
         return []  # reported with the question
     return [f"{slug}.{test} is recorded, but there is no such claim: {again}" for test in tests if test not in now]
@@ -430,7 +432,7 @@ def _lags(root: Path, slug: str, record: dict) -> list[str]:
         proof = root / f"tests/questions/test_{module(slug)}.py"
         return [] if proof.exists() else [f"{slug} is recorded, but there is no such question: run `make record`."]
     try:
-        now = [c.test for c in claims(root, slug) if c.is_about(DEFAULT.rpartition("-")[2])]
+        now = [c.test for c in claims(root, slug) if c.is_about(DEFAULT)]
         today = hashes(root, slug)
     except Problem:
         return []  # reported with the question

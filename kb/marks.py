@@ -43,7 +43,7 @@ class Marks:
     def is_proven(self, slug: str, test: str) -> bool:
         """Whether a claim is verified on the default runner, or on another if it is about another backend."""
         claim = next(c for c in self.claims[slug] if c.test == test)
-        about = [r for r in self.records if claim.is_about(r.rpartition("-")[2])]
+        about = [r for r in self.records if claim.is_about(r)]
         asked = [evidence.DEFAULT] if evidence.DEFAULT in about else about
         return any(self.status(runner, slug, test)[0] == "verified" for runner in asked)
 
@@ -69,7 +69,7 @@ class Marks:
         groups: dict[tuple, list[str]] = {}
         for runner in self.records:
             device, backend = self._device(runner), runner.rpartition("-")[2]
-            if claim.is_about(backend):
+            if claim.is_about(runner):
                 kind, item = self.status(runner, slug, claim.test)
                 groups.setdefault((kind, device, item.get("date", "")), []).append(BACKENDS[backend])
         marks = []
@@ -82,6 +82,8 @@ class Marks:
                 "none": f"Not verified yet on {where}",
             }
             marks.append((kind, words[kind]))
+        if claim.timed and not groups:
+            marks.append(("none", "Timed on a GPU only, and not measured yet"))
         if claim.only:
             about = _enumerate([BACKENDS[backend] for backend in claim.only])
             marks.append(("apart", f"About {about} alone: {claim.only_why}"))
@@ -111,13 +113,16 @@ class Marks:
         for runner in whole:
             by_device.setdefault(self._device(runner), []).append(BACKENDS[runner.rpartition("-")[2]])
         where = " and ".join(f"{device} with {_enumerate(backends)}" for device, backends in by_device.items())
-        return "verified", f"{len(self.claims[slug])} claims verified on {where}, {max(counts[r][2] for r in whole)}"
+        waiting = sum(claim.timed and not self.entry(slug, claim.test) for claim in self.claims[slug])
+        later = f"; {waiting} wait{'s' * (waiting == 1)} for a GPU" if waiting else ""
+        count = len(self.claims[slug]) - waiting
+        return "verified", f"{count} claims verified on {where}, {max(counts[r][2] for r in whole)}{later}"
 
     def _count(self, runner: str, slug: str) -> tuple[int, int, str]:
         """How many claims of a question are verified on a runner, of how many that are about it, and the last day."""
-        asked = [c for c in self.claims[slug] if c.is_about(runner.rpartition("-")[2])]
+        asked = [c for c in self.claims[slug] if c.is_about(runner)]
         found = [self.status(runner, slug, claim.test) for claim in asked]
-        return sum(kind == "verified" for kind, _ in found), len(asked), max((i.get("date", "") for _, i in found))
+        return sum(kind == "verified" for kind, _ in found), len(asked), max((i.get("date", "") for _, i in found), default="")
 
     def _short(self, runner: str) -> str:
         device = "" if runner.startswith("cpu-") else f"{self._device(runner)} "
@@ -125,6 +130,16 @@ class Marks:
 
     def _device(self, runner: str) -> str:
         return "CPU" if runner.startswith("cpu-") else self.records[runner]["environment"].get("device", runner)
+
+    def timing(self, slug: str, test: str) -> str:
+        """What a timed claim measured on each GPU that ran it, or that none did."""
+        lines = []
+        for runner in self.records:
+            kind, item = self.status(runner, slug, test)
+            if item:
+                when = f", {item['date']}{', before the last change' * (kind == 'stale')}"
+                lines.append(f"- **{self._name(runner)}{when}:** {item['sentence']}")
+        return "\n".join(lines) or "*Not timed yet: this takes a run on a GPU, and none has been recorded.*"
 
     # ------------------------------------------------------------------------------- the page `verified`
 

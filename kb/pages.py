@@ -281,7 +281,9 @@ class Site:
             return LISTS[text](self)
         if text in PARTIALS:
             return (self.root / f"theme/partials/{text}.html").read_text(encoding="utf-8")
-        proof = rooms.PROOF.match(text)
+        timing, proof = rooms.TIMING.match(text), rooms.PROOF.match(text)
+        if timing:
+            return self.marks.timing(slug, timing["test"])
         return self.proof(proof["test"], proof["slug"] or slug, slug, up) if proof else evidence.fill(text, self.values)
 
     def proof(self, test: str, where: str, slug: str, up: str, words: str = "proven by a test") -> str:
@@ -381,7 +383,8 @@ def _condition(value: evidence.Value) -> str:
         return f"{_cell(value.expected)} ± {value.tolerance:g}"
     if value.kind == "sampled":
         return f"{_cell(value.expected)} ± {evidence.SIGMAS * value.error:.2g} (5 standard errors, n = {value.n})"
-    return f"95 % interval {_cell(value.low)} to {_cell(value.high)}, {value.n} paired replicas"
+    counted = "rounds" if value.kind == "timed" else "paired replicas"
+    return f"95 % interval {_cell(value.low)} to {_cell(value.high)}, {value.n} {counted}"
 
 
 def _cell(value) -> str:

@@ -5,6 +5,7 @@ outputs (and verifies nothing); `--runner gpu` insists on a GPU.
 """
 
 import datetime
+import fcntl
 import importlib.metadata
 import json
 import math
@@ -13,7 +14,8 @@ import platform
 import re
 import runpy
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -53,6 +55,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "study: a long experiment; in short form unless --study names its question")
     config.addinivalue_line("markers", "only(*backends, why): about these backends; skipped on others, with the reason")
     config.addinivalue_line("markers", "holds(*ranges, why): holds in these versions, and fails in others")
+    config.addinivalue_line("markers", "timed: timed on a GPU and on nothing else, while nothing else runs on it")
     config.addinivalue_line("markers", "differs(*names, see): values that differ between runners, as a claim says")
     config.kb_ran = {}  # slug → test → {outcome, seconds, values}
     config.kb_failed = set()  # slugs with a failure
@@ -169,6 +172,8 @@ def pytest_itemcollected(item):
     marker = item.get_closest_marker("only")
     if marker and backend not in marker.args:
         item.add_marker(pytest.mark.skip(reason=marker.kwargs["why"]))
+    if item.get_closest_marker("timed") and item.config.getoption("--runner") != "gpu":
+        item.add_marker(pytest.mark.skip(reason="timed on a GPU only"))
     for holds in item.iter_markers("holds"):
         if not _installed(*holds.args):
             why = f"holds in {' or '.join(holds.args)}: {holds.kwargs['why']}"
@@ -210,6 +215,19 @@ def pytest_collection_finish(session):
 
 def _is_worker(config) -> bool:
     return hasattr(config, "workerinput")  # of pytest-xdist, which keeps both cores busy by itself
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """On a GPU, what is timed runs alone: after the programs beside it, and while every other worker waits."""
+    if item.config.getoption("--runner") != "gpu":
+        return (yield)
+    timed = item.get_closest_marker("timed")
+    if timed:
+        wait(item.config.kb_programs.values())
+    with Path(tempfile.gettempdir(), f"dropout-answered-{os.getuid()}.gpu").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX if timed else fcntl.LOCK_SH)
+        return (yield)
 
 
 class SnippetFile(pytest.File):
@@ -357,15 +375,22 @@ class Measure:
 
     def trained(self, name: str, differences, above: float | None = None, below: float | None = None) -> None:
         """The mean of paired differences: its 95 % interval lies `above` and `below` what the sentence says."""
+        self._interval("trained", name, differences, above, below)
+
+    def _interval(self, kind: str, name: str, numbers, above: float | None, below: float | None) -> None:
         from scipy import stats
 
-        interval = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
-        low, high, mean = (float(x) for x in (interval.low, interval.high, sum(differences) / len(differences)))
+        interval = stats.ttest_1samp(numbers, 0).confidence_interval(0.95)
+        low, high, mean = (float(x) for x in (interval.low, interval.high, sum(numbers) / len(numbers)))
         if above is None and below is None:
-            raise ValueError("a trained claim says what its interval lies above or below")
+            raise ValueError(f"a {kind} claim says what its interval lies above or below")
         holds = (above is None or low > above) and (below is None or high < below)
-        value = Value("trained", mean, low=low, high=high, n=len(differences))
+        value = Value(kind, mean, low=low, high=high, n=len(numbers))
         self._keep(name, value, holds, f"[{low:.3f}, {high:.3f}] is not within ({above}, {below})")
+
+    def timed(self, name: str, rounds, above: float | None = None, below: float | None = None) -> None:
+        """Times, or ratios of times, one for each round: the 95 % interval of their mean lies within the bounds."""
+        self._interval("timed", name, rounds, above, below)
 
     def _keep(self, name: str, value: Value, holds: bool, why: str) -> None:
         if name in self.values:

@@ -26,6 +26,7 @@ TOPICS = {  # the site's topics, in the order of the home page
     "masks": "Masks and seeds",
     "relatives": "Relatives of dropout",
     "beyond": "Beyond classification",
+    "speed": "Speed and precision",
 }
 
 PACKAGES = {"sklearn": "scikit-learn"}  # where a package is called otherwise than its module
@@ -33,6 +34,7 @@ BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 PLACEHOLDER = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 MEASURED = re.compile(r"(?P<slug>[a-z0-9-]+)\.(?P<name>\w+)(?P<rest>(?:\.\w+)?(?::[^}]*)?)$")
+TIMING = re.compile(r"timing\s+(?P<test>test_\w+)$")
 PROOF = re.compile(r"proof\s+(?:(?P<slug>[a-z0-9-]+)\.)?(?P<test>test_\w+)$")
 CITATION = re.compile(r"\[@(?P<key>[\w-]+)(?:,\s*(?P<place>[^\]]+))?\]")
 FENCE = re.compile(r"^( *)(`{3,}|~{3,})[^\n]*\n.*?^\1\2`*[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -48,7 +50,8 @@ class Claim:
     """A test function of a proof: the sentence is the first paragraph of its docstring.
 
     Its markers, read without running it: `only(*backends, why=…)`, `holds(*ranges, why=…)` for the versions in which it
-    holds, `differs(*names, see=…)` for values that differ between runners, as another claim says.
+    holds, `differs(*names, see=…)` for values that differ between runners, as another claim says, and `timed` for what is
+    timed on a GPU and on nothing else.
     """
 
     slug: str
@@ -61,10 +64,12 @@ class Claim:
     holds_why: str = ""
     differs: tuple[str, ...] = ()
     differs_see: str = ""
+    timed: bool = False
 
-    def is_about(self, backend: str) -> bool:
-        """Whether the claim runs on a backend at all."""
-        return not self.only or backend in self.only
+    def is_about(self, runner: str) -> bool:
+        """Whether the claim runs on a runner, `<device>-<backend>`, at all."""
+        device, _, backend = runner.rpartition("-")
+        return (not self.only or backend in self.only) and not (self.timed and device == "cpu")
 
 
 @dataclass
@@ -190,6 +195,8 @@ def _markers(name: str, decorators: list[ast.expr]) -> dict:
     """The fields of a `Claim` that its markers say."""
     made = {}
     for node in (n for d in decorators for n in (d.elts if isinstance(d, ast.List) else [d])):
+        if isinstance(node, ast.Attribute) and node.attr == "timed":
+            made["timed"] = True
         kind = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
         if kind not in MARKERS:
             continue

@@ -97,6 +97,7 @@ CELLS = [
 VALUES = {
     "test_half_of_them_stay": {"share": evidence.Value("close", 0.5, 0.5, tolerance=0.01)},
     "test_the_mistake_keeps_all": {"units": evidence.Value("exact", 10, 10)},
+    "test_it_takes_a_while": {"ms": evidence.Value("timed", 1.5, low=1.4, high=1.6, n=20)},
 }
 ENVIRONMENT = {"device": "a processor", "backend": "tensorflow", "python": "3.12.0", "tensorflow": "2.21.0"}
 ENVIRONMENTS = {

@@ -100,6 +100,7 @@ def _trained(low, high):
         (_trained(0.1, 0.3), _trained(0.2, 0.4), True),
         (_trained(0.1, 0.3), _trained(0.4, 0.5), False),
         (Value("exact", 3, 3), Value("close", 3, 3, tolerance=1), False),
+        (Value("timed", 1.0, low=0.9, high=1.1, n=9), Value("timed", 5.0, low=4.9, high=5.1, n=9), True),
     ],
 )
 def test_two_runs_agree_within_the_kind_of_their_claim(a, b, agrees):

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from kb import marks, question
 from kb.evidence import Value
 
 PAGE = "docs/questions/half.md"
@@ -572,8 +573,7 @@ def _from_windows(data):
 
 
 def _half_merged(data):
-    return data.replace(b"\n", b"\n<<<<<<< HEAD\n", 1)
-
+    return data.replace(b"\n", b"\n
 
 def _in_latin_1(data):
     return data.replace(b"\n", b"\n\xe9", 1)
@@ -805,6 +805,7 @@ def test_a_program_for_another_backend_makes_no_evidence_stale(project):
     assert not [problem for problem in project.problems() if problem.startswith(RECORD)]
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize("device", ["A100", "RTX 4090", "TPU v5e"])
 def test_a_device_on_which_nothing_ran_is_refused(project, device):
     project.edit(PAGE, "It holds.", f"It holds on an {device}.")
@@ -815,3 +816,65 @@ def test_a_device_on_which_nothing_ran_is_refused(project, device):
 def test_a_device_of_which_a_source_speaks_may_be_named(project):
     project.edit(PAGE, "It holds.", "It holds on an A100 [@author2014half, section 2].")
     assert project.problems() == []
+
+
+# --------------------------------------------------------------------------------- timed on a GPU only
+
+TIMED = '''
+
+@pytest.mark.timed
+def test_it_takes_a_while(claim):
+    """Half of them take {ms.interval:.1f} ms."""
+    claim.timed("ms", [1.4, 1.6], above=0)
+'''
+TIMING = "{{ timing test_it_takes_a_while }}"
+
+
+@pytest.fixture
+def timed(project):
+    """The project with a timed claim, recorded on a processor."""
+    project.write(PROOF, project.read(PROOF) + TIMED)
+    project.edit(PAGE, "It holds.", f"It holds.\n\n{TIMING}")
+    project.record()
+    return project
+
+
+def _marks(project):
+    questions = {"half": question.read(project.root / PAGE)}
+    return marks.Marks(project.root, questions, {"half": question.claims(project.root, "half")})
+
+
+def test_a_timed_claim_needs_no_record_of_a_processor(timed):
+    assert timed.problems() == []
+    assert "test_it_takes_a_while" not in timed.read(RECORD)
+
+
+def test_a_timed_claim_says_that_it_was_not_timed_yet(timed):
+    found = _marks(timed)
+    claim = found.claims["half"][-1]
+    assert found.timing("half", claim.test).startswith("*Not timed yet: ")
+    assert found.of("half", claim) == [("none", "Timed on a GPU only, and not measured yet")]
+    assert found.sentence("half", claim) == "Half of them take … ms."
+    kind, words = found.verdict("half")
+    assert kind == "verified" and words.startswith("2 claims verified") and words.endswith("1 waits for a GPU")
+
+
+def test_a_timed_claim_says_what_each_gpu_measured(timed):
+    timed.record("a-gpu-torch")
+    assert timed.problems() == []
+    found = _marks(timed)
+    sentence = "Half of them take 1.5 (95 % interval 1.4 to 1.6) ms."
+    assert found.timing("half", "test_it_takes_a_while") == f"- **A GPU with PyTorch, 2026-01-01:** {sentence}"
+    assert "for a GPU" not in found.verdict("half")[1]
+
+
+@pytest.mark.parametrize(
+    ("new", "why"),
+    [
+        ("{{ timing test_half_of_them_stay }}", "there is no claim `test_half_of_them_stay` that is marked `timed`"),
+        (f"As {TIMING}", "it stands on a line of its own"),
+    ],
+)
+def test_a_timing_that_cannot_be_shown_is_refused(timed, new, why):
+    timed.edit(PAGE, TIMING, new)
+    timed.refuses(f"{PAGE}:29", why)
