@@ -122,7 +122,11 @@ class Marks:
         """How many claims of a question are verified on a runner, of how many that are about it, and the last day."""
         asked = [c for c in self.claims[slug] if c.is_about(runner)]
         found = [self.status(runner, slug, claim.test) for claim in asked]
-        return sum(kind == "verified" for kind, _ in found), len(asked), max((i.get("date", "") for _, i in found), default="")
+        return (
+            sum(kind == "verified" for kind, _ in found),
+            len(asked),
+            max((i.get("date", "") for _, i in found), default=""),
+        )
 
     def _short(self, runner: str) -> str:
         device = "" if runner.startswith("cpu-") else f"{self._device(runner)} "

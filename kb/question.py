@@ -50,7 +50,7 @@ class Claim:
     """A test function of a proof: the sentence is the first paragraph of its docstring.
 
     Its markers, read without running it: `only(*backends, why=…)`, `holds(*ranges, why=…)` for the versions in which it
-    holds, `differs(*names, see=…)` for values that differ between runners, as another claim says, and `timed` for what is
+    holds, `differs(*names, see=…)` for values that differ between runners, as another claim says, `timed` for what is
     timed on a GPU and on nothing else.
     """
 
