@@ -28,7 +28,7 @@ TEST := .venv/$(ENV)/bin/python
 comma := ,
 QUESTIONS := snippets notebooks tests/questions
 # those of tests/ that need the tests' own environment
-MACHINERY := tests/test_download.py tests/test_fork.py tests/authoring/test_running.py
+MACHINERY := tests/test_download.py tests/test_fork.py tests/test_rehearsal.py tests/authoring/test_running.py
 PYTEST := $(TEST) -m pytest $(if $(Q),--question $(Q)) $(if $(FRESH),--fresh)
 
 .DEFAULT_GOAL := help

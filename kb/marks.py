@@ -142,7 +142,7 @@ class Marks:
             kind, item = self.status(runner, slug, test)
             if item:
                 when = f", {item['date']}{', before the last change' * (kind == 'stale')}"
-                lines.append(f"- **{self._name(runner)}{when}:** {item['sentence']}")
+                lines.append(f"- **{self.name(runner)}{when}:** {item['sentence']}")
         return "\n".join(lines) or "*Not timed yet: this takes a run on a GPU, and none has been recorded.*"
 
     # ------------------------------------------------------------------------------- the page `verified`

@@ -40,6 +40,7 @@ def pytest_addoption(parser):
     group.addoption("--question", metavar="SLUGS", help="only this question, or several: a,b")
     group.addoption("--record", action="store_true", help="write what was measured to evidence/")
     group.addoption("--study", metavar="SLUG", help="run the long experiments of one question in full")
+    group.addoption("--rehearse", action="store_true", help="run in small, here, what is timed on a GPU")
     group.addoption("--update", action="store_true", help="rewrite the expected output of snippets and notebooks")
     group.addoption("--fresh", action="store_true", help="start each program and each kernel as a new process")
     group.addoption("--runner", choices=("cpu", "gpu"), default="cpu", help="gpu fails where no GPU is visible")
@@ -172,7 +173,8 @@ def pytest_itemcollected(item):
     marker = item.get_closest_marker("only")
     if marker and backend not in marker.args:
         item.add_marker(pytest.mark.skip(reason=marker.kwargs["why"]))
-    if item.get_closest_marker("timed") and item.config.getoption("--runner") != "gpu":
+    here = item.config.getoption("--runner") == "gpu" or item.config.getoption("--rehearse")
+    if item.get_closest_marker("timed") and not here:
         item.add_marker(pytest.mark.skip(reason="timed on a GPU only"))
     for holds in item.iter_markers("holds"):
         if not _installed(*holds.args):
@@ -332,6 +334,12 @@ def study(pytestconfig):
     return Study(short=not pytestconfig.getoption("--study"))
 
 
+@pytest.fixture(scope="session")
+def small(pytestconfig):
+    """For tests marked `timed`: whether this is a rehearsal, in which sizes are tiny and no bound is checked."""
+    return bool(pytestconfig.getoption("--rehearse"))
+
+
 class Measure:
     """What a claim measures. Each call checks one value, fails with one sentence, and keeps it for the record."""
 
@@ -341,6 +349,7 @@ class Measure:
         config, slug, test = request.config, request.node.kb_slug, request.node.originalname
         runner = runner_name(config)
         self.is_short = bool(request.node.get_closest_marker("study")) and not config.getoption("--study")
+        self.is_short |= bool(request.node.get_closest_marker("timed") and config.getoption("--rehearse"))
         recording = config.getoption("--record") and not self.is_short
         old = {} if recording else evidence.load(config.kb_root, runner)["claims"]
         entry = old.get(slug, {}).get(test)

@@ -573,7 +573,8 @@ def _from_windows(data):
 
 
 def _half_merged(data):
-    return data.replace(b"\n", b"\n
+    return data.replace(b"\n", b"\n<<<<<<< HEAD\n", 1)
+
 
 def _in_latin_1(data):
     return data.replace(b"\n", b"\n\xe9", 1)
@@ -805,7 +806,6 @@ def test_a_program_for_another_backend_makes_no_evidence_stale(project):
     assert not [problem for problem in project.problems() if problem.startswith(RECORD)]
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("device", ["A100", "RTX 4090", "TPU v5e"])
 def test_a_device_on_which_nothing_ran_is_refused(project, device):
     project.edit(PAGE, "It holds.", f"It holds on an {device}.")
@@ -864,7 +864,7 @@ def test_a_timed_claim_says_what_each_gpu_measured(timed):
     assert timed.problems() == []
     found = _marks(timed)
     sentence = "Half of them take 1.5 (95 % interval 1.4 to 1.6) ms."
-    assert found.timing("half", "test_it_takes_a_while") == f"- **A GPU with PyTorch, 2026-01-01:** {sentence}"
+    assert found.timing("half", "test_it_takes_a_while") == f"- **A GPU, PyTorch 2.13.0, 2026-01-01:** {sentence}"
     assert "for a GPU" not in found.verdict("half")[1]
 
 
