@@ -1,0 +1,168 @@
+"""Does dropout slow training down?"""
+
+import keras
+import numpy as np
+import pytest
+from speed import calls, race, steps
+
+numpy = keras.ops.convert_to_numpy
+DTYPES = ["float32", "bfloat16"]
+
+
+@pytest.fixture(scope="module")
+def x():
+    return keras.ops.ones((1000, 100))
+
+
+def test_at_inference_it_hands_its_input_on(claim, x):
+    """At inference Dropout hands its input on, the very same tensor, and no work is left to do."""
+    claim.exact("same_tensor", keras.layers.Dropout(0.5)(x) is x, True)
+
+
+def test_a_rate_of_zero_is_no_work(claim, x):
+    """With a rate of zero it does so in training too, and keeps no random numbers ready."""
+    layer = keras.layers.Dropout(0)
+    claim.exact("same_tensor_at_zero", layer(x, training=True) is x, True)
+    claim.exact("states_at_zero", len(layer.variables), 0)
+
+
+@pytest.mark.only("tensorflow", why="it looks at TensorFlow's graph")
+def test_it_draws_one_random_number_for_each_value(claim, x):
+    """In training Dropout draws one random number for each value: {drawn:,} for 1000 examples of 100 units, and
+    `SpatialDropout1D` one for each feature map, {drawn_maps:,} for 50 examples of 100 maps of length 20."""
+    import tensorflow as tf
+
+    def drawn(layer, inputs):
+        function = tf.function(lambda inputs: layer(inputs, training=True)).get_concrete_function(inputs)
+        graphs = [function.graph, *(f.graph for f in function.graph._functions.values() if hasattr(f, "graph"))]
+        shapes = [
+            op.outputs[0].shape for graph in graphs for op in graph.get_operations() if "RandomUniform" in op.type
+        ]
+        return sum(shape.num_elements() for shape in shapes)
+
+    claim.exact("drawn", drawn(keras.layers.Dropout(0.5), x), 1000 * 100)
+    maps = keras.ops.reshape(x, (50, 20, 100))
+    claim.exact("drawn_maps", drawn(keras.layers.SpatialDropout1D(0.5), maps), 50 * 100)
+
+
+@pytest.mark.only("tensorflow", why="it looks at TensorFlow's graph")
+def test_it_adds_no_matrix_product(claim):
+    """A training step of a network with two hidden layers computes {products} matrix products, with Dropout behind each
+    and without."""
+    import tensorflow as tf
+
+    def products(rate):
+        keras.utils.set_random_seed(0)
+        layers = [keras.Input((64,))]
+        for _ in range(2):
+            layers += [keras.layers.Dense(32, "relu"), keras.layers.Dropout(rate)]
+        model = keras.Sequential([*layers, keras.layers.Dense(10)])
+
+        @tf.function
+        def step(inputs):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(model(inputs, training=True) ** 2)
+            return tape.gradient(loss, model.trainable_variables)
+
+        graph = step.get_concrete_function(tf.ones((8, 64))).graph
+        return sum(op.type == "MatMul" for op in graph.get_operations())
+
+    claim.exact("products", products(0.5), products(0))
+    claim.exact("products_without", products(0), 8)
+
+
+def test_beside_a_matrix_product_it_is_little_arithmetic(claim):
+    """A `Dense(4096)` that reads 4096 values takes {products_per_value:,} multiplications for each value that a Dropout
+    behind it draws one number for."""
+    layer = keras.layers.Dense(4096)
+    layer.build((None, 4096))
+    claim.exact("products_per_value", int(np.prod(layer.kernel.shape)) // layer.units, 4096)
+
+
+def test_a_call_without_training_times_nothing(claim, program):
+    """The wrong twin: a Dropout that is timed as `layer(x)` hands its input on a hundred times, and drops {timed_dropped}
+    values."""
+    twin = program("speed_wrong")
+    claim.exact("timed_same_tensor", twin["y"] is twin["x"], True)
+    claim.exact("timed_dropped", int(np.count_nonzero(numpy(twin["y"]) == 0)), 0)
+
+
+# ------------------------------------------------------------------------------------ timed on a GPU only
+
+
+def compiled(layer):
+    """A call of a Dropout in training that the backend compiles: XLA for TensorFlow and JAX."""
+    variables = [variable.value for variable in layer.non_trainable_variables]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(lambda inputs: layer(inputs, training=True), jit_compile=True)
+    import jax
+
+    function = jax.jit(lambda state, inputs: layer.stateless_call([], state, inputs, training=True))
+    return lambda inputs: function(variables, inputs)[0]
+
+
+def against_a_change_of_sign(claim, name, dtype, dropout, small):
+    """Times Dropout against the change of sign, which reads and writes the same bytes and is bound by them."""
+    inputs = keras.ops.ones((2**7, 2**5) if small else (2**15, 2**12), dtype)
+    nbytes = 2 * inputs.shape[0] * inputs.shape[1] * (4 if dtype == "float32" else 2)
+    sign, drop = race(calls(lambda: -inputs), calls(lambda: dropout(inputs)), rounds=3 if small else 30).T / 10
+    claim.timed(f"sign_{name}", 1000 * sign, above=0)
+    claim.timed(f"dropout_{name}", 1000 * drop, above=0)
+    claim.timed(f"bandwidth_{name}", nbytes / sign / 1e9, above=0)
+    claim.timed(f"share_{name}", sign / drop, above=0, below=1.1)  # nothing is faster than the bytes
+
+
+@pytest.mark.timed
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dropout_against_the_memory(claim, dtype, small):
+    """On 2^27 values, called by itself, `Dropout(0.5)` takes {dropout_float32.interval:.2f} ms in float32 and
+    {dropout_bfloat16.interval:.2f} ms in bfloat16. A change of sign on the same bytes moves
+    {bandwidth_float32.interval:,.0f} GB/s, and Dropout reaches {share_float32:.0%} of that in float32 and
+    {share_bfloat16:.0%} in bfloat16."""
+    layer = keras.layers.Dropout(0.5, dtype=dtype)
+    against_a_change_of_sign(claim, dtype, dtype, lambda inputs: layer(inputs, training=True), small)
+
+
+@pytest.mark.timed
+@pytest.mark.only("tensorflow", "jax", why="they compile with XLA")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dropout_compiled_against_the_memory(claim, dtype, small):
+    """Compiled by XLA, the same `Dropout(0.5)` takes {dropout_compiled_float32.interval:.2f} ms in float32 and
+    {dropout_compiled_bfloat16.interval:.2f} ms in bfloat16: {share_compiled_float32:.0%} and
+    {share_compiled_bfloat16:.0%} of the memory's bandwidth."""
+    layer = keras.layers.Dropout(0.5, dtype=dtype)
+    against_a_change_of_sign(claim, f"compiled_{dtype}", dtype, compiled(layer), small)
+
+
+def with_and_without(claim, name, policy, small, **options):
+    """Times a training step with Dropout behind both hidden layers, as a multiple of one without."""
+    size = {"width": 16, "batch": 8, "n": 2} if small else {"width": 4096, "batch": 4096, "n": 10}
+    keras.config.set_dtype_policy(policy)
+    try:
+        runs = steps(0, **size, **options), steps(0.5, **size, **options)
+        without, with_ = race(*runs, rounds=3 if small else 20).T / size["n"]
+    finally:
+        keras.config.set_dtype_policy("float32")
+    claim.timed(f"step_{name}", 1000 * without, above=0)
+    claim.timed(f"ratio_{name}", with_ / without, above=0.95, below=2)
+
+
+@pytest.mark.timed
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_training_step_with_and_without(claim, policy, small):
+    """In a network with two hidden layers of 4096 and batches of 4096, a training step takes
+    {step_float32.interval:.2f} ms in float32 and {step_mixed_bfloat16.interval:.2f} ms in `mixed_bfloat16`, and with
+    Dropout {ratio_float32.interval:.3f} and {ratio_mixed_bfloat16.interval:.3f} times as long, not compiled by XLA."""
+    with_and_without(claim, policy, policy, small, jit_compile=False)
+
+
+@pytest.mark.timed
+@pytest.mark.only("tensorflow", "jax", why="they compile with XLA")
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_compiled_training_step_with_and_without(claim, policy, small):
+    """Compiled by XLA, the step takes {step_compiled_float32.interval:.2f} ms in float32 and
+    {step_compiled_mixed_bfloat16.interval:.2f} ms in `mixed_bfloat16`, and with Dropout
+    {ratio_compiled_float32.interval:.3f} and {ratio_compiled_mixed_bfloat16.interval:.3f} times as long."""
+    with_and_without(claim, f"compiled_{policy}", policy, small, jit_compile=True)
