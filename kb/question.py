@@ -172,7 +172,11 @@ def claims(root: Path, slug: str) -> list[Claim]:
     name = f"tests/questions/test_{module(slug)}.py"
     path = root / name
     found: list[Claim] = []
-    assigned = {getattr(n.targets[0], "id", ""): n.value for n in parse(path, root).body if isinstance(n, ast.Assign)}
+    assigned = {
+        n.targets[0].id: n.value
+        for n in parse(path, root).body
+        if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name)
+    }
     everywhere = [assigned["pytestmark"]] if "pytestmark" in assigned else []
     for node in tests_of(path, root):
         sentence = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
