@@ -177,8 +177,11 @@ def stale(root: Path, slug: str, entry: dict, runner: str = DEFAULT, now: dict |
     """The files that changed since the entry was recorded; `now` are their hashes today, if somebody has them."""
     now = now or hashes(root, slug, entry.get("study", False), runner)
     backend = runner.rpartition("-")[2]
-    # a program for another backend did not run, whatever an entry says of it
-    then = {name: h for name, h in entry["files"].items() if backend_of(Path(name)) in (None, backend)}
+    # a program for another backend did not run, whatever an entry says of it, or a proof that imports it
+    now, then = (
+        {name: h for name, h in files.items() if backend_of(Path(name)) in (None, backend)}
+        for files in (now, entry["files"])
+    )
     return sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
 
 
