@@ -8,6 +8,7 @@ number with what it was checked against.
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import itertools
 import json
@@ -317,18 +318,22 @@ class Disagreement:
 
 
 def disagreements(root: Path, records: dict[str, dict]) -> list[Disagreement]:
-    """Compare the records with one another, each value within its own kind."""
+    """Compare the records with one another, each value within its own kind: what is stale says nothing of today."""
     found = []
+    today = functools.cache(lambda slug, study, runner: hashes(root, slug, study, runner))
+
+    def is_fresh(entry: dict, slug: str, runner: str) -> bool:
+        return not stale(root, slug, entry, runner, today(slug, entry.get("study", False), runner))
+
     for slug in slugs(root):
         try:
             known = claims(root, slug)
         except Problem:
             continue  # reported with the question
         for a, b in itertools.combinations(records, 2):
-            ours, theirs = (records[runner]["claims"].get(slug, {}) for runner in (a, b))
             for claim in known:
-                one, other = ours.get(claim.test), theirs.get(claim.test)
-                if one and other and _same_code(one, other):
+                one, other = (records[runner]["claims"].get(slug, {}).get(claim.test) for runner in (a, b))
+                if one and other and is_fresh(one, slug, a) and is_fresh(other, slug, b):
                     differing = _differing(one["values"], other["values"])
                     found += [Disagreement(slug, claim, name, (a, b), pair) for name, pair in differing]
     return found
@@ -341,15 +346,6 @@ def _differing(one: dict, other: dict) -> list[tuple[str, tuple[object, object]]
         if not all(pair) or not agree(*(Value(**fields) for fields in pair)):
             found.append((name, tuple(fields["value"] if fields else "nothing" for fields in pair)))
     return found
-
-
-def _same_code(one: dict, other: dict) -> bool:
-    """Whether two entries rest on the same files, apart from what belongs to one runner: locks, its own programs."""
-    a, b = (
-        {name: x for name, x in e["files"].items() if name[:13] != "requirements/" and not backend_of(Path(name))}
-        for e in (one, other)
-    )
-    return a == b
 
 
 def problems(root: Path) -> list[str]:

@@ -301,18 +301,18 @@ def locks(runner: str) -> list[str]:
 def rests_on(root: Path, slug: str, runner: str) -> list[Path]:
     """The files that a question's claims rest on with a runner: proof, snippets, notebook, all that they import, lock.
 
-    Of the programs for one backend only, those for the runner's own.
+    Of the programs for one backend only, those for the runner's own, whoever imports them.
     """
     proof = root / f"tests/questions/test_{module(slug)}.py"
     notebook = root / f"notebooks/{slug}.ipynb"
     files = {proof, *(root / name for name in locks(runner))}
-    files |= {p for p in snippets(root, slug) if backend_of(p) in (None, runner.rpartition("-")[2])}
+    files |= {*snippets(root, slug)}
     for path in list(files):
         if path.suffix == ".py":
             files |= imported_snippets(parse(path, root), root)
     if notebook.exists():
         files |= {notebook} | imported_snippets(notebook_source(notebook), root)
-    return sorted(files)
+    return sorted(path for path in files if backend_of(path) in (None, runner.rpartition("-")[2]))
 
 
 def unreadable(root: Path) -> list[str]:

@@ -801,7 +801,11 @@ def test_a_claim_about_another_backend_needs_no_record(project):
     assert "test_half_of_them_stay" not in project.read(JAX)
 
 
-def test_a_program_for_another_backend_makes_no_evidence_stale(project):
+@pytest.mark.parametrize("imported", [False, True])
+def test_a_program_for_another_backend_makes_no_evidence_stale(project, imported):
+    if imported:
+        project.edit(PROOF, "def test_half_of_them_stay", "import half_torch\n\n\ndef test_half_of_them_stay")
+        project.record()
     project.write("snippets/half_torch.py", project.read("snippets/half.py"))
     assert not [problem for problem in project.problems() if problem.startswith(RECORD)]
 
