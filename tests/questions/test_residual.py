@@ -200,3 +200,36 @@ def test_at_two_blocks_it_does_not_show(claim, study, kind):
     """With 2 blocks no large difference shows: {shallow_pre.interval:+.1f} percentage points for pre-norm and
     {shallow_post.interval:+.1f} for post-norm, over {shallow_pre.n} paired replicas."""
     claim.trained(f"shallow_{kind}", gains(study, kind, 2), above=-2, below=2)
+
+
+# ------------------------------------------------------------------------------------------------ PyTorch
+
+TORCH = pytest.mark.only("torch", why="`nn.TransformerEncoderLayer` is PyTorch's")
+
+
+@TORCH
+def test_pytorchs_block_drops_in_four_places(claim):
+    """`nn.TransformerEncoderLayer` has {torch_modules} Dropout modules, and dropout on its attention weights, all at one
+    rate; without the argument it is {torch_default:.1f}."""
+    from residual_torch import block, dropouts
+    from torch import nn
+
+    layer = block(rate=0.3)
+    claim.exact("torch_modules", len(dropouts(layer)), 3)
+    claim.exact("torch_rates", [layer.get_submodule(name).p for name in dropouts(layer)], [0.3] * 3)
+    claim.exact("torch_attention", layer.self_attn.dropout, 0.3)
+    claim.exact("torch_default", nn.TransformerEncoderLayer(64, 4).dropout.p, 0.1)
+
+
+@TORCH
+@KINDS
+def test_pytorchs_block_leaves_the_identity_path_whole(claim, kind):
+    """With sub-layers that put out zeros, PyTorch's block gives in training exactly what it gives at inference, pre-norm
+    and post-norm: its dropout comes before the addition."""
+    import torch
+    from residual_torch import block, silence
+
+    layer, x = silence(block(rate=0.5, pre_norm=kind == "pre")), torch.tensor(normal(0, 8, 64, 64))
+    difference = (layer.train()(x) - layer.eval()(x)).abs().max().item()
+    claim.close(f"torch_path_{kind}", difference, 0, 1e-5)
+    claim.exact(f"torch_zeros_{kind}", int((layer.train()(x) == 0).sum()), 0)

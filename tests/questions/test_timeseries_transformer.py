@@ -198,20 +198,40 @@ def test_every_block_adds_a_constant(claim):
     claim.close("varies", np.ptp(np.concatenate(shifts)), 0, 2e-3)
 
 
+@pytest.mark.differs("still", "gammas", see="test_on_pytorch_rounding_moves_four_gammas")
 def test_16444_parameters_never_move(claim, trained):
-    """In training {still:,} of the blocks' {blocks:,} parameters never move: all queries and keys, every gamma, and
+    """In training {still:,} of the blocks' {blocks:,} parameters never move: all queries and keys, {gammas} gammas, and
     the {dead} behind a ReLU that starts at exactly zero. Every other weight of the model moves."""
     model, distances = trained
-    still = {path: d for path, d in distances.items() if d.max() < 1e-5}
-    claim.exact("still", sum(d.size for d in still.values()), 16_444)
+    rounding = 4 if keras.backend.backend() == "torch" else 0  # gammas that it moves
+    still = {path: d for path, d in distances.items() if d.max() < 1e-6}
+    claim.exact("still", sum(d.size for d in still.values()), 16_444 - rounding)
     claim.exact("blocks", sum(row.count_params() for row in model.layers[1:37]), 28_744)
     attention = [d for path, d in still.items() if "/query/" in path or "/key/" in path]
     gammas = [d for path, d in still.items() if path.endswith("gamma")]
     claim.exact("queries_and_keys", sum(d.size for d in attention), 4 * 4096)
-    claim.exact("gammas", sum(d.size for d in gammas), 8)
-    rest = sum(d.size for d in still.values()) - 4 * 4096 - 8
+    claim.exact("gammas", sum(d.size for d in gammas), 8 - rounding)
+    rest = sum(d.size for d in still.values()) - 4 * 4096 - len(gammas)
     claim.exact("dead", rest, 52)
-    claim.exact("the_others_move", bool(min(d.max() for p, d in distances.items() if p not in still) > 1e-4), True)
+    others = [d.max() for path, d in distances.items() if path not in still and not path.endswith("gamma")]
+    claim.exact("the_others_move", bool(min(others) > 1e-4), True)
+
+
+@pytest.mark.only("torch", why="its layer normalisation rounds in the backward pass")
+def test_on_pytorch_rounding_moves_four_gammas(claim, trained):
+    """On PyTorch the gradient of a gamma over one feature is not exactly zero but a rounding error, {gradient:.0e} where
+    that of beta is {beta:.0f}. Adam divides a gradient by its own size, so the four gammas in front of an attention
+    move all the same, by up to {gamma:.0e} in eight steps."""
+    import torch
+
+    x, upstream = (torch.tensor(normal(seed, 8, 50, 1)) for seed in (0, 1))
+    gamma, beta = torch.ones(1, requires_grad=True), torch.zeros(1, requires_grad=True)
+    (torch.nn.functional.layer_norm(x, (1,), gamma, beta, 1e-6) * upstream).sum().backward()
+    claim.close("gradient", gamma.grad.abs().item(), 0, 0.01)
+    claim.exact("gradient_is_zero", gamma.grad.item() == 0, False)
+    claim.close("beta", beta.grad.abs().item(), upstream.sum().abs().item(), 1e-3)
+    distances = [d.max() for path, d in trained[1].items() if path.endswith("gamma")]
+    claim.close("gamma", max(distances), 0, 1e-3)
 
 
 def test_at_inference_it_is_an_mlp(claim, trained):
@@ -240,6 +260,7 @@ def test_twelve_of_the_dropouts_are_noise(claim, trained):
     states = [w for w in body.non_trainable_variables if "seed" in w.path]
     noise = []
     for x in (random, constant):
+        keras.utils.set_random_seed(0)  # of PyTorch, whose Dropout draws from the global generator
         for i, state in enumerate(states):
             state.assign(keras.ops.cast([i, 0], state.dtype))
         noise.append(numpy(body(x, training=True)) - x)

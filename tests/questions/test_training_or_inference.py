@@ -278,7 +278,7 @@ def test_a_layer_with_another_default_switches_it_on(claim):
 
 def test_the_function_drops_at_every_call(claim):
     """`keras.random.dropout` knows no `training`: it drops at every call, a share of {function:.2f}."""
-    on(claim, "function", share(keras.random.dropout(x, 0.5)))
+    on(claim, "function", share(keras.random.dropout(keras.ops.convert_to_tensor(x), 0.5)))
 
 
 def test_the_constructor_takes_no_training(claim):
@@ -396,3 +396,68 @@ def test_in_keras_2_the_learning_phase_is_a_default_for_plain_calls(claim, keras
     finally:
         backend.clear_session()
     off(claim, "keras2_phase_afterwards", share(model(x)))
+
+
+# ------------------------------------------------------------------------------------------------ PyTorch
+
+TORCH = pytest.mark.only("torch", why="`torch.nn` is PyTorch's")
+
+
+def torch_shares(model=None):
+    """The share of zeros behind each dropout of the PyTorch program's model, and the model."""
+    import torch
+    from training_or_inference_torch import Net, shares
+
+    torch.manual_seed(0)
+    model = Net() if model is None else model
+    return [*shares(model, torch.tensor(x)).values()], model
+
+
+@TORCH
+def test_in_pytorch_a_module_is_on_until_eval(claim):
+    """A `torch.nn.Dropout(0.5)` drops a share of {torch_built:.2f} as built and of {torch_no_grad:.2f} under `no_grad`,
+    nothing after `eval()`, and {torch_train:.2f} after `train()`."""
+    import torch
+
+    built, model = torch_shares()
+    with torch.no_grad():
+        no_grad, _ = torch_shares(model)
+    silent, _ = torch_shares(model.eval())
+    again, _ = torch_shares(model.train())
+    on(claim, "torch_built", built[0])
+    on(claim, "torch_no_grad", no_grad[0])
+    off(claim, "torch_eval", silent[0])
+    on(claim, "torch_train", again[0])
+
+
+@TORCH
+def test_in_pytorch_the_function_ignores_eval(claim):
+    """After `eval()`, `F.dropout(x, 0.5)` still drops a share of {torch_function:.2f}; with `training=self.training` it
+    drops nothing."""
+    _, model = torch_shares()
+    shares, _ = torch_shares(model.eval())
+    on(claim, "torch_function", shares[1])
+    off(claim, "torch_function_told", shares[2])
+
+
+@TORCH
+def test_in_pytorch_eval_misses_a_module_in_a_list(claim):
+    """A `torch.nn.Dropout` that a model keeps in a plain list drops a share of {torch_listed:.2f} after `eval()`."""
+    _, model = torch_shares()
+    shares, _ = torch_shares(model.eval())
+    on(claim, "torch_listed", shares[3])
+
+
+@TORCH
+def test_in_pytorch_dropouts_alone_can_be_on(claim):
+    """After `eval()` on the model and `train()` on its dropouts alone, these drop a share of {torch_alone:.2f}, and the
+    model itself stays in inference mode."""
+    from torch import nn
+
+    _, model = torch_shares()
+    model.eval()
+    for module in model.modules():
+        module.train(isinstance(module, nn.Dropout))
+    shares, _ = torch_shares(model)
+    on(claim, "torch_alone", shares[0])
+    claim.exact("torch_model_trains", model.training, False)
