@@ -85,6 +85,14 @@ def page(url: str, content: str) -> dict:
     return {"url": url, "title": title, "summary": _shortened(_plain(answer)), "sections": sections, "words": found}
 
 
+def also_asked(found: dict, wordings: list[str]) -> dict:
+    """What search needs of a page that these wordings of its question lead to as well."""
+    asked = dict(found["words"][1])
+    for word, times in Counter(words(" ".join(wordings))).items():
+        asked[word] = [asked.get(word, [0, 0])[0] + times, 0]
+    return found | {"words": [found["words"][0], asked, *found["words"][2:]]}
+
+
 def index(pages: list[dict]) -> str:
     """The index as one JavaScript file, which also works where nothing is served. A page has a `weight` too."""
     listed, postings = [], {}

@@ -189,7 +189,9 @@ def on_post_build(config):
     def write(name: str, text: str) -> None:
         write_file(text.encode(), f"{config.site_dir}/{name}")
 
-    write("assets/search-index.js", search.index([page.found for page in on_env.pages if page.found]))
+    asked = {f"questions/{slug}/": wordings for slug, wordings in state.asked().items()}
+    found = [search.also_asked(p.found, asked.get(p.url, [])) for p in on_env.pages if p.found]
+    write("assets/search-index.js", search.index(found))
     addresses = {file.src_uri: file.url for file in on_env.built[1]}
     twins = {p.url: outputs.twin(ROOT, p.markdown, p.file.src_uri, addresses.get) for p in on_env.pages}
     for url, text in twins.items():
