@@ -14,7 +14,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -317,9 +317,10 @@ class Disagreement:
         return self.name in self.claim.differs
 
 
-def disagreements(root: Path, records: dict[str, dict]) -> list[Disagreement]:
-    """Compare the records with one another, each value within its own kind: what is stale says nothing of today."""
-    found = []
+def comparisons(root: Path, records: dict[str, dict]) -> Iterator[tuple]:
+    """(slug, claim, the two runners, their entries) of each claim that is fresh on both: what is stale says nothing of
+    today.
+    """
     today = functools.cache(lambda slug, study, runner: hashes(root, slug, study, runner))
 
     def is_fresh(entry: dict, slug: str, runner: str) -> bool:
@@ -334,9 +335,16 @@ def disagreements(root: Path, records: dict[str, dict]) -> list[Disagreement]:
             for claim in known:
                 one, other = (records[runner]["claims"].get(slug, {}).get(claim.test) for runner in (a, b))
                 if one and other and is_fresh(one, slug, a) and is_fresh(other, slug, b):
-                    differing = _differing(one["values"], other["values"])
-                    found += [Disagreement(slug, claim, name, (a, b), pair) for name, pair in differing]
-    return found
+                    yield slug, claim, (a, b), (one, other)
+
+
+def disagreements(root: Path, records: dict[str, dict]) -> list[Disagreement]:
+    """Compare the records with one another, each value within its own kind."""
+    return [
+        Disagreement(slug, claim, name, runners, pair)
+        for slug, claim, runners, (one, other) in comparisons(root, records)
+        for name, pair in _differing(one["values"], other["values"])
+    ]
 
 
 def _differing(one: dict, other: dict) -> list[tuple[str, tuple[object, object]]]:

@@ -29,6 +29,7 @@ class Marks:
             self.hashes[runner, slug, False] = files = evidence.hashes(root, slug, runner=runner)
             self.hashes[runner, slug, True] = {n: h for n, h in files.items() if not n.endswith(".ipynb")}
         self.disagreements = evidence.disagreements(root, self.records)
+        self.compared = sum(1 for _ in evidence.comparisons(root, self.records))
 
     def status(self, runner: str, slug: str, test: str) -> tuple[str, dict]:
         """verified, stale, failed or none, and the record's entry."""
@@ -169,14 +170,9 @@ class Marks:
 
     def disagreement_list(self) -> str:
         """What two runners measured differently, and the claim that says why."""
-        pairs = [(a, b) for a in self.records for b in self.records if a < b]
-        compared = sum(
-            len(self.records[a]["claims"].get(slug, {}).keys() & self.records[b]["claims"].get(slug, {}).keys())
-            for a, b in pairs
-            for slug in self.questions
-        )
+        compared = self.compared
         if not compared:
-            return "Only one runner has a record, so there is nothing to compare."
+            return "No claim is verified on two runners since its last change, so there is nothing to compare."
         if not self.disagreements:
             return f"Nothing: in {compared} comparisons of a claim on two runners, all values agree."
         lines = [f"Of {compared} comparisons of a claim on two runners, in these the values differ:", ""]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kb import marks, question
+from kb import evidence, marks, question
 from kb.evidence import Value
 
 PAGE = "docs/questions/half.md"
@@ -791,6 +791,22 @@ def test_a_marker_that_says_nothing_is_refused(project, marker, place, why):
         project.record()
     found = [problem for problem in project.problems() if why in problem]
     assert len(found) == 1 and found[0].startswith(f"{PROOF}:")
+
+
+def test_only_what_is_fresh_on_both_runners_is_compared(project):
+    def compared() -> int:
+        records = {runner: evidence.load(project.root, runner) for runner in evidence.runners(project.root)}
+        return sum(1 for _ in evidence.comparisons(project.root, records))
+
+    assert compared() == 0  # one runner alone
+    project.record("cpu-jax")
+    assert compared() == 2
+    project.write(PROOF, project.read(PROOF) + "\n# a change\n")
+    assert compared() == 0
+    project.record()
+    assert compared() == 0  # still old on the other
+    project.record("cpu-jax")
+    assert compared() == 2
 
 
 def test_a_claim_about_another_backend_needs_no_record(project):
