@@ -19,7 +19,7 @@ from kb import search
 
 # shares of the queries whose page comes first, and among the first three: never less than it reached with 32 questions.
 # To reach: 0.8 and 0.95
-FIRST, THREE = 0.77, 0.9
+FIRST, THREE = 0.78, 0.9
 ASKED = json.loads((Path(__file__).parent / "search.json").read_text(encoding="utf-8"))
 
 
