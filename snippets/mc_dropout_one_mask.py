@@ -12,11 +12,11 @@ class OneMask(keras.layers.Dropout):
         self.mask = self.add_weight(shape=shape, initializer="ones", trainable=False, name="mask")
 
     def redraw(self):
-        ones = keras.ops.ones_like(self.mask)
+        ones = keras.ops.ones(self.mask.shape)
         self.mask.assign(keras.random.dropout(ones, self.rate, seed=self.seed_generator))
 
     def clear(self):  # all units, as in ordinary inference
-        self.mask.assign(keras.ops.ones_like(self.mask))
+        self.mask.assign(keras.ops.ones(self.mask.shape))
 
     def call(self, inputs, training=None):
         return super().call(inputs, training=True) if training else inputs * self.mask

@@ -6,6 +6,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from fair_comparison import at_once
 from keras import layers
 from recurrent import SAMPLES, STEPS, WIDTH, FreshMasks, impulse, ones, simple, transparent
 
@@ -278,7 +279,8 @@ def errors(study):
     found, replicas = {}, 3 if study.short else 20
     for arm, rates in ARMS.items():
         model = forecaster(rates)
-        model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=False, steps_per_execution=SHORT)
+        steps = {"steps_per_execution": at_once(SHORT), "jit_compile": keras.backend.backend() == "jax"}
+        model.compile(keras.optimizers.Adam(0.01), "mse", **steps)
         model.optimizer.build(model.trainable_variables)
         start = [numpy(v).copy() for v in model.optimizer.variables]
         found[arm] = np.zeros((replicas, 2))
