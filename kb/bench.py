@@ -51,10 +51,15 @@ def seconds(command: list[str], runs: int = 3, cwd: Path = ROOT, before=None) ->
 
 
 def stock(folder: Path, root: Path = ROOT) -> Path:
-    """The same content for mkdocs-jupyter with its defaults: pages, programs and notebooks, no hooks."""
-    shutil.copytree(root / "docs", folder / "docs")
-    for name in ("notebooks", "snippets"):
-        shutil.copytree(root / name, folder / name)
+    """The same pages for mkdocs-jupyter with its defaults: our Markdown twins and notebooks, no hooks."""
+    command = [SITE, "-m", "kb.start", "-q", "build", "--site-dir", str(folder / "built")]
+    subprocess.run(command, cwd=root, env=ENV, check=True)
+    shutil.copytree(root / "docs/assets", folder / "docs/assets")
+    for twin in (folder / "built").rglob("index.md"):
+        place = twin.relative_to(folder / "built")
+        if place.parts[0] != "notebooks":
+            (folder / "docs" / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(twin, folder / "docs" / place)
     shutil.copytree(
         root / "notebooks", folder / "docs/notebooks", ignore=shutil.ignore_patterns("*.toml", "*.mplstyle")
     )

@@ -14,7 +14,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from kb.question import (
     clause,
     locks,
     module,
+    own_files,
     rests_on,
     rooms,
     slugs,
@@ -164,8 +165,23 @@ def sentence(template: str, measured: dict[str, Value]) -> str:
 
 def hashes(root: Path, slug: str, study: bool = False, runner: str = DEFAULT) -> dict[str, str]:
     """The hash of every file that the claims of a question rest on; a study, which takes minutes, on no notebook."""
-    files = [p for p in rests_on(root, slug, runner) if not (study and p.suffix == ".ipynb")]
-    return {p.relative_to(root).as_posix(): digest(p.read_bytes()) for p in files}
+    return today(root)(slug, study, runner)
+
+
+def today(root: Path) -> Callable[..., dict[str, str]]:
+    """`hashes` for a look at many questions and runners, which reads each file once."""
+
+    @functools.cache
+    def of_file(path: Path) -> tuple[str, str]:
+        return path.relative_to(root).as_posix(), digest(path.read_bytes())
+
+    @functools.cache
+    def of_question(slug: str, study: bool = False, runner: str = DEFAULT) -> dict[str, str]:
+        files = rests_on(root, slug, runner, own(slug))
+        return dict(of_file(p) for p in files if not (study and p.suffix == ".ipynb"))
+
+    own = functools.cache(lambda slug: own_files(root, slug))
+    return of_question
 
 
 def seal(entry: dict) -> str:
@@ -177,11 +193,12 @@ def seal(entry: dict) -> str:
 def stale(root: Path, slug: str, entry: dict, runner: str = DEFAULT, now: dict | None = None) -> list[str]:
     """The files that changed since the entry was recorded; `now` are their hashes today, if somebody has them."""
     now = now or hashes(root, slug, entry.get("study", False), runner)
+    if now == entry["files"]:
+        return []
     backend = runner.rpartition("-")[2]
     # a program for another backend did not run, whatever an entry says of it, or a proof that imports it
     now, then = (
-        {name: h for name, h in files.items() if backend_of(Path(name)) in (None, backend)}
-        for files in (now, entry["files"])
+        {name: h for name, h in files.items() if backend_of(name) in (None, backend)} for files in (now, entry["files"])
     )
     return sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
 
@@ -317,14 +334,14 @@ class Disagreement:
         return self.name in self.claim.differs
 
 
-def comparisons(root: Path, records: dict[str, dict]) -> Iterator[tuple]:
+def comparisons(root: Path, records: dict[str, dict], now: Callable | None = None) -> Iterator[tuple]:
     """(slug, claim, the two runners, their entries) of each claim that is fresh on both: what is stale says nothing of
     today.
     """
-    today = functools.cache(lambda slug, study, runner: hashes(root, slug, study, runner))
+    now = now or today(root)
 
     def is_fresh(entry: dict, slug: str, runner: str) -> bool:
-        return not stale(root, slug, entry, runner, today(slug, entry.get("study", False), runner))
+        return not stale(root, slug, entry, runner, now(slug, entry.get("study", False), runner))
 
     for slug in slugs(root):
         try:
@@ -338,11 +355,11 @@ def comparisons(root: Path, records: dict[str, dict]) -> Iterator[tuple]:
                     yield slug, claim, (a, b), (one, other)
 
 
-def disagreements(root: Path, records: dict[str, dict]) -> list[Disagreement]:
-    """Compare the records with one another, each value within its own kind."""
+def disagreements(compared: Iterable[tuple]) -> list[Disagreement]:
+    """What differs in `comparisons`, each value within its own kind."""
     return [
         Disagreement(slug, claim, name, runners, pair)
-        for slug, claim, runners, (one, other) in comparisons(root, records)
+        for slug, claim, runners, (one, other) in compared
         for name, pair in _differing(one["values"], other["values"])
     ]
 
@@ -361,6 +378,7 @@ def problems(root: Path) -> list[str]:
     found, records = [], {}
     if unreadable(root):
         return found  # reported with the questions
+    now = today(root)
     if not record_path(root).exists():
         found.append(f"evidence/{DEFAULT}.json: there is no record: run `make record`.")
     for runner in runners(root):
@@ -376,8 +394,8 @@ def problems(root: Path) -> list[str]:
         records[runner] = record | {"claims": untouched}
         if runner == DEFAULT:  # the others may lag
             for slug in sorted({*slugs(root), *record["claims"]} - edited.keys()):
-                found += [f"evidence/{runner}.json: {sentence}" for sentence in _lags(root, slug, record)]
-    for it in disagreements(root, records):
+                found += [f"evidence/{runner}.json: {sentence}" for sentence in _lags(root, slug, record, now)]
+    for it in disagreements(comparisons(root, records, now)):
         if not it.is_explained:
             (a, b), (x, y) = it.runners, it.values
             where = f"{it.slug}.{it.claim.test}: {it.name}"
@@ -432,29 +450,26 @@ def _edited(runner: str, record: dict) -> dict[str, str]:
     return found
 
 
-def _lags(root: Path, slug: str, record: dict) -> list[str]:
+def _lags(root: Path, slug: str, record: dict, now: Callable) -> list[str]:
     """What the default record lacks of a question, or has too much."""
     again, old = f"run `make record Q={slug}`.", record["claims"].get(slug, {})
     if slug not in slugs(root):
         proof = root / f"tests/questions/test_{module(slug)}.py"
         return [] if proof.exists() else [f"{slug} is recorded, but there is no such question: run `make record`."]
     try:
-        now = [c.test for c in claims(root, slug) if c.is_about(DEFAULT)]
-        today = hashes(root, slug)
+        known = [c.test for c in claims(root, slug) if c.is_about(DEFAULT)]
+        now(slug)
     except Problem:
         return []  # reported with the question
     if not all((root / path).exists() for path in rooms(slug)):
         return []  # so is this
     if not old:
         return [f"there is no record of {slug}: {again}"]
-    study = {name: digest for name, digest in today.items() if not name.endswith(".ipynb")}
-    changed = sorted(
-        {f for i in old.values() for f in stale(root, slug, i, DEFAULT, study if i.get("study") else today)}
-    )
+    changed = sorted({f for i in old.values() for f in stale(root, slug, i, DEFAULT, now(slug, i.get("study", False)))})
     if changed:
         return [f"the record of {slug} is stale: {', '.join(changed)} changed since; {again}"]
-    found = [f"{slug}.{test} has no record: {again}" for test in now if test not in old]
-    found += [f"{slug}.{test} is recorded, but there is no such claim: {again}" for test in old if test not in now]
+    found = [f"{slug}.{test} has no record: {again}" for test in known if test not in old]
+    found += [f"{slug}.{test} is recorded, but there is no such claim: {again}" for test in old if test not in known]
     found += [f"{slug}.{t} is recorded as {i['outcome']}." for t, i in old.items() if i["outcome"] != "passed"]
     return found
 

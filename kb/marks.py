@@ -24,21 +24,27 @@ class Marks:
     def __init__(self, root: Path, questions: dict[str, Question], claims: dict[str, list[Claim]]):
         self.root, self.questions, self.claims = root, questions, claims
         self.records = {runner: evidence.load(root, runner) for runner in evidence.runners(root)}
-        self.hashes = {}  # of the files that a question rests on, and of those that its studies do
+        self.hashes = evidence.today(root)
         for runner, slug in itertools.product(self.records, questions):
-            self.hashes[runner, slug, False] = files = evidence.hashes(root, slug, runner=runner)
-            self.hashes[runner, slug, True] = {n: h for n, h in files.items() if not n.endswith(".ipynb")}
-        self.disagreements = evidence.disagreements(root, self.records)
-        self.compared = sum(1 for _ in evidence.comparisons(root, self.records))
+            self.hashes(slug, False, runner)  # as they are now, not when a page asks
+        self.known: dict[tuple, tuple[str, dict]] = {}
+        compared = list(evidence.comparisons(root, self.records, self.hashes))
+        self.disagreements, self.compared = evidence.disagreements(compared), len(compared)
 
     def status(self, runner: str, slug: str, test: str) -> tuple[str, dict]:
         """verified, stale, failed or none, and the record's entry."""
+        asked = runner, slug, test
+        if asked not in self.known:
+            self.known[asked] = self._status(*asked)
+        return self.known[asked]
+
+    def _status(self, runner: str, slug: str, test: str) -> tuple[str, dict]:
         item = self.records.get(runner, {}).get("claims", {}).get(slug, {}).get(test)
         if not item:
             return "none", {}
         if item["outcome"] != "passed":
             return "failed", item
-        now = self.hashes[runner, slug, item.get("study", False)]
+        now = self.hashes(slug, item.get("study", False), runner)
         return ("stale" if evidence.stale(self.root, slug, item, runner, now) else "verified"), item
 
     def is_proven(self, slug: str, test: str) -> bool:

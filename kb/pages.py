@@ -9,7 +9,6 @@ import re
 import sys
 from pathlib import Path
 
-import yaml
 from pybtex.database import parse_file
 from pybtex.richtext import Text
 
@@ -214,7 +213,7 @@ class Site:
         """What practitioners asked in public, from docs/coverage.yml: where it is answered, and what carries it."""
         name, rows = "docs/coverage.yml", ["| asked | answered | proven by | rests on | what others say wrongly |"]
         rows.append("| --- |" + " --- |" * 4)
-        for row in yaml.safe_load(rooms.text_of(self.root / name, self.root)):
+        for row in rooms.rows(self.root / name, self.root):
             if not (isinstance(row, dict) and {"id", "asks", "page"} <= row.keys() <= COVERAGE):
                 raise Problem(f"{name}: each row says `id`, `asks` and `page`, and may say `proven`, `cited`, `wrong`.")
             slug, _, section = row["page"].partition("#")
@@ -240,7 +239,7 @@ class Site:
     def asked(self) -> dict[str, list[str]]:
         """Question → how practitioners asked it in public, from docs/coverage.yml."""
         path, found = self.root / "docs/coverage.yml", {}
-        for row in yaml.safe_load(rooms.text_of(path, self.root)) if path.exists() else []:
+        for row in rooms.rows(path, self.root) if path.exists() else []:
             found.setdefault(row["page"].partition("#")[0], []).append(row["asks"])
         return found
 
@@ -248,7 +247,7 @@ class Site:
         """The rows of docs/where.yml whose questions are all there."""
         name = "docs/where.yml"
         rows = [f"| architecture | {' | '.join(WHERE.values())} |", "| --- |" + " --- |" * len(WHERE)]
-        for row in yaml.safe_load(rooms.text_of(self.root / name, self.root)):
+        for row in rooms.rows(self.root / name, self.root):
             if not (isinstance(row, dict) and row.keys() == {"for", *WHERE}):
                 raise Problem(
                     f"{name}: each row says `for`, {', '.join(f'`{key}`' for key in WHERE)} and nothing else."
@@ -350,6 +349,8 @@ def mistakes(q: Question) -> list[tuple[str, str]]:
 
 @functools.cache
 def _unicode(latex: str) -> str:
+    if not re.search(r"[\\$~]|--", latex):
+        return re.sub(r"[{}]", "", latex)  # what decodes LaTeX takes a quarter of a second to load
     return str(Text.from_latex(latex))
 
 
@@ -403,7 +404,7 @@ def _cell(value) -> str:
 TERM = re.compile(r"^(\S[^\n{]*?) \{ #([\w-]+) \}\n:   (.+(?:\n    .+)*)", re.MULTILINE)
 TAG = re.compile(r"(<[^>]*>)")
 NOT_PROSE = re.compile(r"<(/?)(?:a|button|code|dt|figure|h[1-6]|math|pre|summary|svg|table)\b")
-IS_CODE = re.compile(r"<(/?)(?:code|pre)\b")
+CODE = re.compile(r"(<pre\b.*?</pre>|<code\b.*?</code>)", re.DOTALL)
 PERCENT = re.compile(r"(?<=\d) %")
 
 
@@ -432,23 +433,20 @@ def mark_terms(html_text: str, terms: dict[str, tuple[str, str]], glossary: str)
         anchor, meaning = terms[term]
         return f'<a class="term" href="{glossary}#{anchor}" aria-description="{html.escape(meaning)}">{match[0]}</a>'
 
-    return _in_text(html_text, NOT_PROSE, lambda text: pattern.sub(link, text))
+    pieces, depth = TAG.split(html_text), 0
+    for i, piece in enumerate(pieces):
+        tag = NOT_PROSE.match(piece)
+        if tag and not piece.endswith("/>"):
+            depth += -1 if tag[1] else 1
+        elif not depth and not piece.startswith("<"):
+            pieces[i] = pattern.sub(link, piece)
+    return "".join(pieces)
 
 
 def keep_percents_together(html_text: str) -> str:
     """No line ends between a number and its per cent sign."""
-    return _in_text(html_text, IS_CODE, lambda text: PERCENT.sub("\u00a0%", text))
-
-
-def _in_text(html_text: str, but_not_in: re.Pattern, change) -> str:
-    """Change what stands between tags, outside of some elements."""
-    pieces, depth = TAG.split(html_text), 0
-    for i, piece in enumerate(pieces):
-        tag = but_not_in.match(piece)
-        if tag and not piece.endswith("/>"):
-            depth += -1 if tag[1] else 1
-        elif not depth and not piece.startswith("<"):
-            pieces[i] = change(piece)
+    pieces = CODE.split(html_text)
+    pieces[::2] = [PERCENT.sub("\u00a0%", piece) for piece in pieces[::2]]
     return "".join(pieces)
 
 

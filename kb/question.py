@@ -29,6 +29,7 @@ TOPICS = {  # the site's topics, in the order of the home page
     "speed": "Speed and precision",
 }
 
+YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where there is one, tenfold as quick
 PACKAGES = {"sklearn": "scikit-learn"}  # where a package is called otherwise than its module
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
@@ -143,7 +144,7 @@ def read(path: Path) -> Question:
 def _front_matter(name: str, text: str) -> tuple[dict, dict[str, int]]:
     """The fields and the lines on which they stand."""
     try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+        loader = YAML(text)
         node = loader.get_single_node()
         meta = loader.construct_document(node) if node else None
     except yaml.YAMLError as error:
@@ -232,9 +233,9 @@ def _longer(root: Path, path: Path, slug: str) -> list[str]:
     return [n for n in names if n.startswith(slug) and (root / f"docs/questions/{n}.md").exists()]
 
 
-def backend_of(path: Path) -> str | None:
+def backend_of(path: Path | str) -> str | None:
     """The backend that a program is for, `torch` for `scope_torch.py`; None for a program for all."""
-    name = path.stem.rpartition("_")[2]
+    name = str(path).rpartition("_")[2].removesuffix(".py")
     return name if name in BACKENDS else None
 
 
@@ -282,7 +283,7 @@ def cell_source(number: int, cell: dict) -> str:
     lines = "".join(cell["source"]).splitlines()
     source = "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in lines)
     try:
-        ast.parse(source)
+        _tree(source)
     except SyntaxError as error:
         raise Problem(f"cell {number}, line {error.lineno}: this is not valid Python: {error.msg}.") from None
     return source
@@ -298,21 +299,23 @@ def locks(runner: str) -> list[str]:
     return [f"requirements/{name}.txt" for name in names]
 
 
-def rests_on(root: Path, slug: str, runner: str) -> list[Path]:
+def rests_on(root: Path, slug: str, runner: str, own: set[Path] | None = None) -> list[Path]:
     """The files that a question's claims rest on with a runner: proof, snippets, notebook, all that they import, lock.
 
     Of the programs for one backend only, those for the runner's own, whoever imports them.
     """
-    proof = root / f"tests/questions/test_{module(slug)}.py"
+    files = {*(own or own_files(root, slug)), *(root / name for name in locks(runner))}
+    return sorted(path for path in files if backend_of(path) in (None, runner.rpartition("-")[2]))
+
+
+def own_files(root: Path, slug: str) -> set[Path]:
+    """A question's proof, snippets and notebook, and all that they import."""
+    own = [root / f"tests/questions/test_{module(slug)}.py", *snippets(root, slug)]
+    files = set(own).union(*(imported_snippets(parse(path, root), root) for path in own))
     notebook = root / f"notebooks/{slug}.ipynb"
-    files = {proof, *(root / name for name in locks(runner))}
-    files |= {*snippets(root, slug)}
-    for path in list(files):
-        if path.suffix == ".py":
-            files |= imported_snippets(parse(path, root), root)
     if notebook.exists():
         files |= {notebook} | imported_snippets(notebook_source(notebook), root)
-    return sorted(path for path in files if backend_of(path) in (None, runner.rpartition("-")[2]))
+    return files
 
 
 def unreadable(root: Path) -> list[str]:
@@ -368,6 +371,19 @@ def text_of(path: Path, root: Path) -> str:
     if "\r" in text:
         raise Problem(f"{name}:{line_of(text, chr(13))}: the line ends as on Windows: save the file with LF line ends.")
     return text
+
+
+def rows(path: Path, root: Path) -> list:
+    """What a YAML file in docs/ lists. Raises `Problem` if it is no list."""
+    try:
+        found = yaml.load(text_of(path, root), YAML)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise Problem(f"{path.relative_to(root)}{line}: this is not valid YAML: {clause(error)}.") from None
+    if not isinstance(found, list):
+        raise Problem(f"{path.relative_to(root)}: this must be a list of rows.")
+    return found
 
 
 def parse(path: Path, root: Path) -> ast.Module:
