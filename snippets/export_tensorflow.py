@@ -32,26 +32,22 @@ def start(path):
         runner = tf.lite.Interpreter(str(path)).get_signature_runner()
         return lambda **given: runner(**given)["output_0"]
     serve = tf.saved_model.load(str(path)).signatures["serving_default"]
-    return lambda **given: np.asarray(
-        serve(**{name: tf.constant(x) for name, x in given.items()})["output_0"]
-    )
+    return lambda **given: serve(**{k: tf.constant(v) for k, v in given.items()})["output_0"]
 
 
-def behaviour(path, x):
-    try:
-        run = start(path)
-        first, second = run(features=x), run(features=x)
+def behaviour(model, kind, x):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, FILES[kind])
+        model.export(path, format=kind, verbose=False)
+        try:
+            first, second = (run(features=x) for run in [start(path)] * 2)
+        except Exception:  # each runtime has its own
+            return "does not load"
         return "always the same" if np.array_equal(first, second) else "new masks"
-    except Exception:  # each runtime has its own
-        return "does not load"
 
 
-KINDS = {
-    "Dropout": layers.Dropout(0.5),
-    "Dropout, training=True": lambda x: layers.Dropout(0.5)(x, training=True),
-    "AlwaysOn": AlwaysOn(0.5),
-    "TFRandom": TFRandom(0.5),
-}
+KINDS = {"Dropout": layers.Dropout(0.5), "AlwaysOn": AlwaysOn(0.5), "TFRandom": TFRandom(0.5)}
+KINDS["Dropout, training=True"] = lambda x: layers.Dropout(0.5)(x, training=True)
 
 if __name__ == "__main__":
     x = np.ones((4, 8), "float32")
@@ -61,13 +57,9 @@ if __name__ == "__main__":
         inputs = keras.Input((8,), name="features")
         model = keras.Model(inputs, layers.Dense(1)(dropout(layers.Dense(64)(inputs))))
         model(x)  # for ONNX, a model has to have been called
-        found = []
-        with tempfile.TemporaryDirectory() as folder:
-            for kind, file in FILES.items():
-                model.export(f"{folder}/{file}", format=kind, verbose=False)
-                found.append(behaviour(Path(folder, file), x))
+        found = [behaviour(model, kind, x) for kind in FILES]
         print(f"{name:24}" + "".join(f"{what:17}" for what in found).rstrip())
         #> Dropout                 always the same  always the same  always the same
-        #> Dropout, training=True  does not load    always the same  new masks
         #> AlwaysOn                does not load    does not load    new masks
         #> TFRandom                new masks        new masks        new masks
+        #> Dropout, training=True  does not load    always the same  new masks

@@ -76,6 +76,14 @@ def saved_folder(model, folder):
     return folder / "saved"
 
 
+def start(path):
+    """A file, loaded by its runtime, as a function of its inputs, by name."""
+    from export_tensorflow import start
+
+    run = start(path)
+    return lambda **given: np.asarray(run(**given))
+
+
 FILES = {"onnx": onnx_file, "litert": lite_file, "tf_saved_model": saved_folder}
 
 
@@ -149,8 +157,6 @@ def test_an_lstm_needs_tensorflows_ops_with_and_without_dropout(claim, tmp_path)
 def test_the_files_are_two_matrix_products(claim, x, tmp_path):
     """Of Dense, ReLU, Dropout and Dense, ONNX keeps {onnx}, and LiteRT {litert}; all three files predict what Keras
     predicts, the same at every run."""
-    from export_tensorflow import start
-
     model = network()
     model(x)
     paths = {name: write(model, tmp_path) for name, write in FILES.items()}
@@ -208,8 +214,6 @@ def test_the_converter_itself_refuses_an_always_on_dropout(claim, tmp_path):
 def test_a_saved_model_draws_and_repeats_itself(claim, tmp_path):
     """A SavedModel of an always-on Dropout draws a new mask at each call, a share of {share:.2f}, and after each load it
     repeats the same masks: its seed is saved with it."""
-    from export_tensorflow import start
-
     path = saved_folder(masking(AlwaysOn(0.5)), tmp_path)
     x = np.zeros((100, 8), "float32")
     runs = [[run(features=x) for _ in range(2)] for run in (start(path), start(path))]
@@ -222,8 +226,6 @@ def test_a_saved_model_draws_and_repeats_itself(claim, tmp_path):
 def test_training_true_in_the_graph_reaches_a_saved_model_and_onnx(claim, tmp_path):
     """`Dropout(0.5)(x, training=True)` in a functional model, off in `predict`, is on in a SavedModel, where it drops
     {share:.2f}, and makes an ONNX file with an operation that onnxruntime does not load."""
-    from export_tensorflow import start
-
     model, x = written(), np.zeros((100, 8), "float32")
     run = start(saved_folder(model, tmp_path))
     claim.share("share", run(features=x) == 0, 0.5)
@@ -235,8 +237,6 @@ def test_training_true_in_the_graph_reaches_a_saved_model_and_onnx(claim, tmp_pa
 def test_training_true_in_the_graph_vanishes_from_litert(claim, tmp_path):
     """The same model exported to LiteRT has no dropout, and no word is said: {operations} is all that it holds, and every
     run gives the same."""
-    from export_tensorflow import start
-
     path = lite_file(written(), tmp_path)
     claim.exact("operations", ", ".join(lite_nodes(path)), "FULLY_CONNECTED")
     claim.exact("zeros", int(np.sum(start(path)(features=np.zeros((100, 8), "float32")) == 0)), 0)
@@ -247,7 +247,7 @@ def test_training_true_in_the_graph_vanishes_from_litert(claim, tmp_path):
 def test_an_op_that_every_format_has(claim, file, tmp_path):
     """A Dropout that draws with `tf.random.uniform` stays on in ONNX, LiteRT and SavedModel: it drops {onnx:.2f},
     {litert:.2f} and {tf_saved_model:.2f} at rate `0.5`, other values at each run."""
-    from export_tensorflow import TFRandom, start
+    from export_tensorflow import TFRandom
 
     run, x = start(FILES[file](masking(TFRandom(0.5)), tmp_path)), np.zeros((100, 8), "float32")
     first, second = run(features=x), run(features=x)
@@ -260,7 +260,7 @@ def test_with_a_global_seed_each_start_repeats_the_last(claim, tmp_path):
     """After `set_random_seed` that seed is written into the files, and each start of a runtime draws the same masks as the
     last; without it, LiteRT and SavedModel start anew each time, and onnxruntime repeats all the same."""
     import tensorflow as tf
-    from export_tensorflow import TFRandom, start
+    from export_tensorflow import TFRandom
 
     x = np.zeros((100, 8), "float32")
     for name, seed in {"seeded": 0, "unseeded": None}.items():
@@ -378,8 +378,6 @@ def with_masks_exported(claim, write, start, folder, x):
 def test_every_format_takes_masks_as_an_input(claim, file, x, tmp_path):
     """Exported to ONNX, LiteRT and SavedModel, the model with masks as inputs puts out what Keras puts out for the same
     masks, for one example with 50 masks and for 50 copies of it."""
-    from export_tensorflow import start
-
     with_masks_exported(claim, FILES[file], start, tmp_path, x)
 
 
