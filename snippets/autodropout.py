@@ -44,7 +44,7 @@ class AutoDropout(keras.layers.Layer):
         (batch, _, _, channels), (height, width) = ops.shape(x), x.shape[1:3]
         places = (batch, 1, 1, 1 if self.own["share_c"] else channels)
         moves = [keras.random.randint(places, 0, n, seed=self.seed_generator) for n in x.shape[1:3]]
-        rows, columns, _ = np.mgrid[:height, :width, :1].astype("int32")
+        rows, columns = ops.arange(height)[:, None, None], ops.arange(width)[:, None]
         index = (rows + moves[0]) % height * width + (columns + moves[1]) % width
         kept = 1 - pattern(height, width, **self.pattern)
         return ops.take(ops.cast((kept / max(kept.mean(), 1e-9)).ravel(), x.dtype), index)

@@ -18,6 +18,9 @@ class Convolution(layers.Layer):
         self.kernel = self.add_weight(shape=size, initializer=glorot)
         self.bias = self.add_weight(shape=(self.replicas, 1, self.filters), initializer="zeros")
 
+    def compute_output_shape(self, shape):  # JAX cannot tell that the batch divides by the replicas
+        return (*shape[:-1], self.filters)
+
     def call(self, x):
         _, h, w, maps = x.shape
         x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -33,7 +36,8 @@ def cnn(replicas, front=None, behind=None, head=0.0, pool=layers.MaxPooling2D):
     nothing = layers.Identity
     front, behind = front or nothing, behind or nothing
     apart = layers.Lambda(lambda x: ops.reshape(ops.swapaxes(x, 0, 1), (-1, 8, 8, 1)))
-    together = layers.Lambda(lambda x: ops.swapaxes(ops.reshape(x, (replicas, -1, 128)), 0, 1))
+    rows = lambda x: ops.swapaxes(ops.reshape(x, (replicas, -1, 128)), 0, 1)
+    together = layers.Lambda(rows, output_shape=(replicas, 128))
     blocks = [[Convolution(replicas, n), front(), pool(2), behind()] for n in (16, 32)]
     hidden = [dense(replicas, 64, "relu"), layers.Dropout(head), dense(replicas, 10)]
     return [apart, *blocks[0], *blocks[1], together, *hidden]

@@ -9,7 +9,7 @@ def wrong_drop_block_1d(x, rate, size):
     # a run is as long as its size, not as its square
     starts = keras.random.uniform(x.shape) < rate / size**2
     dropped = ops.max_pool(ops.cast(starts, "float32"), size, strides=1, padding="same")
-    return x * (1 - dropped)  # and nothing makes up for what is missing
+    return ops.multiply(x, 1 - dropped)  # and nothing makes up for what is missing
 
 
 keras.utils.set_random_seed(0)

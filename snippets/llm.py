@@ -32,8 +32,9 @@ class Drop(layers.Layer):
     def call(self, x, training=None):
         if not training:
             return x
-        kept = keras.random.uniform(ops.shape(x), seed=self.seed_generator) >= self.rates
-        return x * ops.cast(kept, x.dtype) / (1 - self.rates)
+        rates = ops.cast(self.rates, x.dtype)
+        kept = keras.random.uniform(ops.shape(x), seed=self.seed_generator) >= rates
+        return x * ops.cast(kept, x.dtype) / (1 - rates)
 
 
 def losses(length, repeats, rates, seeds):

@@ -49,7 +49,7 @@ def test_dropout_is_the_case_where_rows_or_columns_go(claim):
     activation, with whole columns masked."""
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(1, 50)), rng.normal(size=(50, 40))
-    front, behind = (numpy(keras.random.dropout(np.ones((1, n)), 0.5)).astype("float64") for n in w.shape)
+    front, behind = (numpy(keras.random.dropout(keras.ops.ones((1, n)), 0.5)).astype("float64") for n in w.shape)
     claim.close("rows", np.abs((x * front) @ w - x @ (w * front.T)).max(), 0, 1e-9)
     claim.close("columns", np.abs((x @ w) * behind - x @ (w * behind)).max(), 0, 1e-9)
 
@@ -131,7 +131,7 @@ def test_behind_a_relu_the_paper_takes_a_gaussian(claim):
 def test_to_undo_the_scaling_multiply_by_what_is_kept(claim):
     """`keras.random.dropout(W, 0.2)` multiplies what it keeps by {kept:.2f}. Times 1 − rate it is W or zero; times the
     rate it is {rated:.2f} of W."""
-    w = numpy(keras.random.dropout(np.ones((100, 100), "float32"), 0.2))
+    w = numpy(keras.random.dropout(keras.ops.ones((100, 100)), 0.2))
     claim.close("kept", w.max(), 1.25, 1e-6)
     claim.close("undone", w.max() * (1 - 0.2), 1, 1e-6)
     claim.close("rated", w.max() * 0.2, 0.25, 1e-6)
