@@ -47,6 +47,23 @@ def test_after_the_first_step_the_rate_is_built_in(claim, x):
     dropped(claim, x, "after", fitted(model, x)[0], 0.1)
 
 
+@pytest.mark.only("tensorflow", why="Keras 2 runs on TensorFlow alone")
+def test_in_keras_2_it_is_built_in_as_well(claim, x):
+    """In Keras 2 the rate is built in as well: set from 0.1 to 0.9 after the first step, a share of {keras2_before:.2f}
+    drops before and {keras2_after:.2f} after, and {keras2_compiled:.2f} once `compile` was called again."""
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(0)
+    dense, drop = tf_keras.layers.Dense(100, kernel_initializer="identity"), tf_keras.layers.Dropout(0.1)
+    model = tf_keras.Sequential([tf_keras.Input((100,)), dense, drop])
+    model.compile(tf_keras.optimizers.SGD(0.0), "mse", metrics=[zeros])
+    dropped(claim, x, "keras2_before", fitted(model, x)[0], 0.1)
+    drop.rate = 0.9
+    dropped(claim, x, "keras2_after", fitted(model, x)[0], 0.1)
+    model.compile(tf_keras.optimizers.SGD(0.0), "mse", metrics=[zeros])
+    dropped(claim, x, "keras2_compiled", fitted(model, x)[0], 0.9)
+
+
 def test_before_the_first_step_it_is_not(claim, x):
     """Between `compile` and the first step the rate can still be set: 0.9 instead of 0.1 drops a share of {early:.2f}."""
     model = network(0.1)

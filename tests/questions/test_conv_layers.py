@@ -141,7 +141,8 @@ def depths():
             values = numpy(values)[0].astype("float64")
             kept = kept_by(layers.Dropout(0.5), values[..., 0])
             alive = [m for m in np.moveaxis(values, -1, 0) if m.std() > 1e-3 * values.std()]
-            found[-1].append(np.median([predictability(m, kept) for m in alive]))
+            # a map that is constant where it was dropped has no R²
+            found[-1].append(np.nanmedian([predictability(m, kept) for m in alive]))
     return np.array(found).T, np.array(accuracy)
 
 
