@@ -35,8 +35,11 @@ def cnn(replicas, front=None, behind=None, head=0.0, pool=layers.MaxPooling2D):
     """Layers for digits of 8×8: `front()` and `behind()` make what drops around each pooling."""
     nothing = layers.Identity
     front, behind = front or nothing, behind or nothing
+
+    def rows(x):
+        return ops.swapaxes(ops.reshape(x, (replicas, -1, 128)), 0, 1)
+
     apart = layers.Lambda(lambda x: ops.reshape(ops.swapaxes(x, 0, 1), (-1, 8, 8, 1)))
-    rows = lambda x: ops.swapaxes(ops.reshape(x, (replicas, -1, 128)), 0, 1)
     together = layers.Lambda(rows, output_shape=(replicas, 128))
     blocks = [[Convolution(replicas, n), front(), pool(2), behind()] for n in (16, 32)]
     hidden = [dense(replicas, 64, "relu"), layers.Dropout(head), dense(replicas, 10)]

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 numpy = keras.ops.convert_to_numpy
-REPLICAS = 10
+REPLICAS = 20
 N = 100 * 1000  # outputs that `step` looks at
 
 
@@ -166,6 +166,7 @@ def test_what_the_noise_of_a_frozen_base_does_to_a_head(claim):
     claim.trained("quiet_accuracy", quiet[0], above=50)
     claim.trained("half_rate", half_rate[0] - quiet[0], below=0)
     claim.trained("tenth", tenth[0] - quiet[0], below=0)
+    claim.trained("tenth_loss", tenth[1] - quiet[1], above=0)
     claim.trained("half_rate_loss", half_rate[1] - quiet[1], above=0)
 
 

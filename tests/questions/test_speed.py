@@ -114,6 +114,50 @@ def against_a_change_of_sign(claim, name, dtype, dropout, small):
     claim.timed(f"share_{name}", sign / drop, above=0, below=1.1)  # nothing is faster than the bytes
 
 
+def bottle(rate=None):
+    """Two Dense layers of 200 units with ReLU between, and Dropout behind it if there is a rate; and 1000 inputs."""
+    keras.utils.set_random_seed(0)
+    drop = [] if rate is None else [keras.layers.Dropout(rate)]
+    layers = [keras.layers.Dense(200, "relu"), *drop, keras.layers.Dense(200)]
+    return keras.Sequential([keras.Input((200,)), *layers]), np.ones((1000, 200), "float32")
+
+
+@pytest.mark.only("torch", why="it looks at the tensors that PyTorch keeps")
+def test_pytorch_keeps_a_mask_and_an_output_for_the_backward_pass(claim):
+    """On a processor PyTorch keeps {torch_without:.0f} bytes for each hidden value until the backward pass, and with Dropout,
+    which needs its noise again and hands on another output, {torch_with:.0f}, in float32."""
+    import torch
+
+    def kept(model, x):
+        saved, weights = {}, {v.value.data_ptr() for v in model.weights}
+
+        def pack(tensor):
+            if tensor.data_ptr() not in weights:
+                saved[tensor.data_ptr()] = tensor  # held, so that no other takes its address
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            model(torch.tensor(x), training=True)
+        return sum(tensor.nbytes for tensor in saved.values()) / x.size
+
+    claim.exact("torch_without", kept(*bottle()), 8.0)
+    claim.exact("torch_with", kept(*bottle(0.1)), 16.0)
+
+
+@pytest.mark.only("jax", why="it looks at the arrays that JAX keeps")
+def test_jax_keeps_a_mask_and_an_output_for_the_backward_pass(claim):
+    """JAX keeps {jax_more:.0f} bytes more for each hidden value with Dropout than without: one for the mask, and an output
+    in float32."""
+    import jax
+
+    def kept(model, x):
+        weights, rest = ([v.value for v in part] for part in (model.trainable_variables, model.non_trainable_variables))
+        _, backward = jax.vjp(lambda w: model.stateless_call(w, rest, x, training=True)[0], weights)
+        return sum(leaf.nbytes for leaf in jax.tree.leaves(backward) if leaf.size == x.size) / x.size
+
+    claim.exact("jax_more", kept(*bottle(0.1)) - kept(*bottle()), 5.0)
+
+
 @pytest.mark.timed
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dropout_against_the_memory(claim, dtype, small):
