@@ -1,4 +1,4 @@
-"""A hidden layer with dropout, forwards and backwards by hand, against a step of Keras."""
+"""A hidden layer with dropout, backwards by hand, against a step of Keras."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Is inference the mean of all thinned networks? Average every one of them, and compare."""
+"""Is inference the mean of all thinned networks? Ask every one of them."""
 
 import itertools
 

@@ -283,12 +283,13 @@ def test_of_trained_networks_it_is_approximate_in_front_of_a_hidden_layer(claim,
 
 def test_one_thinned_network_is_worth_little(claim, thinned):
     """One thinned network of these is right about {single.interval:.0f} of 100 digits, and inference about
-    {whole.interval:.0f}; the ordinary mean of all, in place of inference, changes that by {mean.interval:+.1f}."""
+    {whole.interval:.0f}; the ordinary mean of all, in place of inference, changes that by
+    {by_the_mean.interval:+.1f}."""
     run = thinned["deep"]
     claim.trained("single", run["single"], above=0)
     claim.trained("whole", accuracy(run, "inference"), above=0)
     claim.trained("better", accuracy(run, "inference") - run["single"], above=10)
-    claim.trained("mean", accuracy(run, "arithmetic") - accuracy(run, "inference"), above=-8, below=8)
+    claim.trained("by_the_mean", accuracy(run, "arithmetic") - accuracy(run, "inference"), above=-8, below=8)
 
 
 def test_hardly_any_of_them_is_ever_trained(claim):
@@ -367,7 +368,7 @@ def curves():
 
 def test_the_mean_loss_falls_where_a_single_one_jumps(claim, curves):
     """On 500 digits with 0.5 the loss of one batch of 32 under one mask rises from one epoch to the next in
-    {one_rises.interval:.0f} of 100 cases, and the mean over masks of all examples in {mean_rises.interval:.0f}."""
+    {one_rises.interval:.0f} of 100 cases, and the mean over masks of all examples in {mean_rises:.0f}."""
     rises = {name: 100 * (np.diff(curves[0.5][name], axis=0) > 0).mean(0) for name in ("one", "mean")}
     claim.trained("one_rises", rises["one"], above=10)
     claim.trained("mean_rises", rises["mean"], above=-5, below=10)
