@@ -24,7 +24,7 @@ GLOSSED = ("questions", "notebooks", "thread.md")  # pages on which the first us
 DRAWING = re.compile(r"^!\[([^\]]+)\]\(((?:\.\./)*assets/)([\w-]+)\.svg\)$", re.MULTILINE)
 # how much a page counts in search; lists of questions say nothing that the questions do not
 SEARCHED = {"questions": 1, "where.md": 1, "notebooks": 0.3}
-SEARCHED |= dict.fromkeys(("index.md", "topics", "proofs", "verified.md"), 0)
+SEARCHED |= dict.fromkeys(("index.md", "topics", "proofs", "verified.md", "references.md"), 0)
 OTHERS = 0.4
 UNUSED = ("assets/javascripts/", "assets/stylesheets/palette", "assets/images/favicon", "sitemap.xml")  # of the theme
 POLICY = (  # nothing from elsewhere, and no script but the site's own files

@@ -152,3 +152,16 @@ def test_a_written_batch_size_fails_in_the_last_batch(claim, program, capsys):
     claim.exact("failed", "noise_shape=(32, 1, 8): fails in the last batch" in printed, True)
     claim.exact("trained", "noise_shape=(None, 1, None): trained" in printed, True)
     claim.exact("steps_dropped", "noise_shape=(None, 1, None): steps dropped whole 0.0" in printed, True)
+
+
+@pytest.mark.only("jax", why="Flax is JAX's")
+def test_flax_names_the_axes_that_share(claim):
+    """In Flax `broadcast_dims=(1,)` shares a draw along the steps, as `noise_shape=(None, 1, None)` does: in every step the
+    same features are zero, a share of {flax:.2f}."""
+    import flax.linen as nn
+    import jax
+
+    drop = nn.Dropout(0.25, broadcast_dims=(1,), deterministic=False)
+    zero = np.asarray(drop.apply({}, ones, rngs={"dropout": jax.random.key(0)})) == 0
+    claim.exact("flax_shared", bool((zero == zero[:, :1]).all()), True)
+    claim.share("flax", zero[:, 0], 0.25)

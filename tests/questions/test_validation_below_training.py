@@ -181,7 +181,7 @@ def test_with_frozen_weights_dropout_alone_is_left(claim, runs, data):
 
 def test_cleaner_labels_in_validation(claim):
     """With 30 % random labels in training and right ones in validation, and no dropout, `loss` is above `val_loss` by
-    {clean_gap.interval:+.2f} after ten epochs, and all of it is other data: {clean_data.interval:+.2f}."""
+    {clean_gap.interval:+.2f} after ten epochs, and most of it is other data: {clean_data.interval:+.2f}."""
     run = {0: train(digits(500, REPLICAS, noise=0.3), 0, watched=(10,))}
     now = parts(run, 0, 10)
     claim.trained("clean_gap", now["gap"], above=0.2)
