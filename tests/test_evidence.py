@@ -97,8 +97,10 @@ def _trained(low, high):
         (Value("close", 1.0, 1, tolerance=0.1), Value("close", 1.3, 1, tolerance=0.1), False),
         (Value("sampled", 0.5, 0.5, error=0.3, n=9), Value("sampled", 2.9, 0.5, error=0.4, n=9), True),
         (Value("sampled", 0.5, 0.5, error=0.3, n=9), Value("sampled", 3.1, 0.5, error=0.4, n=9), False),
+        (Value("sampled", 7.1, 7, error=0.3, n=9), Value("sampled", 0.5, 0.6, error=0.4, n=9), True),
         (_trained(0.1, 0.3), _trained(0.2, 0.4), True),
-        (_trained(0.1, 0.3), _trained(0.4, 0.5), False),
+        (_trained(0.1, 0.3), _trained(0.4, 0.5), True),  # apart by less than five standard errors
+        (_trained(0.1, 0.3), _trained(0.6, 0.7), False),
         (Value("exact", 3, 3), Value("close", 3, 3, tolerance=1), False),
         (Value("timed", 1.0, low=0.9, high=1.1, n=9), Value("timed", 5.0, low=4.9, high=5.1, n=9), True),
     ],
