@@ -311,12 +311,10 @@ def agree(a: Value, b: Value) -> bool:
         return True  # a time belongs to one device and one run; its bounds hold in each
     if a.kind == "exact":
         return a.value == b.value
-    if a.kind == "close":
-        return abs(a.value - b.value) <= 2 * (a.tolerance or 0)
-    if a.kind == "sampled":
+    if a.kind in ("close", "sampled"):
         # each against what its own run expects, which may depend on weights that backends draw differently
-        apart = (a.value - a.expected) - (b.value - b.expected)
-        return abs(apart) <= SIGMAS * math.hypot(a.error or 0, b.error or 0)
+        apart = abs((a.value - a.expected) - (b.value - b.expected))
+        return apart <= (2 * (a.tolerance or 0) if a.kind == "close" else SIGMAS * math.hypot(a.error, b.error))
     return abs(a.value - b.value) <= SIGMAS * math.hypot(_error(a), _error(b))
 
 
