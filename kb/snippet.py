@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import functools
 import io
 import runpy
 import subprocess
@@ -72,7 +73,7 @@ def run_here(path: Path) -> tuple[list[tuple[int, str]], list[int]]:
     cov.clear_exclude()  # a comment does not spare a line
     cov.start()
     try:
-        with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty), _no_network():
+        with contextlib.chdir(tempfile.mkdtemp(dir=_folders().name)), _no_network():
             sys.path.insert(0, str(path.parent))
             sys.argv = [str(path)]
             with contextlib.redirect_stdout(out):
@@ -93,6 +94,12 @@ def run_here(path: Path) -> tuple[list[tuple[int, str]], list[int]]:
     if _reached:  # and the program caught what stopped it
         raise Problem(f"{name}: {NO_NETWORK}")
     return out.printed, cov.analysis2(str(path))[3]
+
+
+@functools.cache
+def _folders() -> tempfile.TemporaryDirectory:
+    """Where programs run in this process, kept to its end: a fork begins in the folder in which its parent stood."""
+    return tempfile.TemporaryDirectory()
 
 
 def run_program(path: Path) -> tuple[str, float]:

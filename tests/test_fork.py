@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from kb import fork, notebook
+from kb import fork, notebook, snippet
 
 PROGRAM = """
 import json, os, sys
@@ -42,6 +42,14 @@ def test_two_forked_programs_do_not_see_each_other(tmp_path):
     path = tmp_path / "program.py"
     path.write_text("import keras\nprint(getattr(keras, 'left_behind', 'nothing'))\nkeras.left_behind = 'something'\n")
     assert [fork.run(path, str(tmp_path), 60).stdout for _ in range(2)] == ["nothing\n"] * 2
+
+
+def test_a_program_run_here_leaves_its_folder_to_those_forked_meanwhile(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text("import os\nprint(os.getcwd())\n")
+    printed, _ = snippet.run_here(path)
+    folder = Path("".join(text for _, text in printed).strip())
+    assert folder.is_dir() and folder != Path.cwd()
 
 
 def test_a_forked_program_that_fails_says_why(tmp_path):
