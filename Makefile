@@ -75,8 +75,8 @@ update: .venv/$(ENV)/.ready ## rewrite expected outputs of snippets and notebook
 notebook: .venv/test/.lab ## open JupyterLab on notebooks/
 	@.venv/test/bin/python -m jupyter lab notebooks
 
-new: .venv/site/.ready ## make the rooms of a new question: make new Q="Does dropout …?"
-	@$(SITE) -m kb new "$(Q)"
+new: .venv/site/.ready ## make the rooms of a new question: make new Q="Does dropout …?" (SLUG=input-dtype)
+	@$(SITE) -m kb new "$(Q)" $(SLUG)
 
 bench: .venv/test/.ready .venv/check/.ready .venv/site/.ready ## measure, and write bench.json (PARTS="build verify")
 	@$(SITE) -m kb.bench $(PARTS)

@@ -34,7 +34,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m kb", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="lint, prose, links, evidence, pages")
-    commands.add_parser("new", help="make the rooms of a new question").add_argument("question")
+    made = commands.add_parser("new", help="make the rooms of a new question")
+    made.add_argument("question")
+    made.add_argument("slug", nargs="?", help="its name, if it is not to be made of the question")
     touched = commands.add_parser("changed", help="the questions that this branch touches, as JSON")
     touched.add_argument("base", nargs="?", help="a branch or commit; without it, every question")
     touched.add_argument("--shards", type=int, help="as at most so many lists for `make verify Q=…`")
@@ -43,7 +45,7 @@ def main() -> int:
     wait.add_argument("server", type=int)
     arguments = parser.parse_args()
     if arguments.command == "new":
-        return new(ROOT, arguments.question)
+        return new(ROOT, arguments.question, arguments.slug)
     if arguments.command == "changed":
         return say_what_changed(ROOT, arguments.base, arguments.shards)
     if arguments.command == "wait":
@@ -141,16 +143,16 @@ import pytest
 
 def test_the_answer_holds(claim):
     """Write the sentence that the page shows."""
-    pytest.fail("{name}: the claim is not written yet: measure something with claim.exact, close, sampled or trained.")
+    pytest.fail("the claim is not written yet: measure something with claim.exact, close, sampled or trained.")
 
 
 def test_the_mistake_shows_its_symptom(claim, program):
     """The wrong twin: write the symptom that the mistake shows."""
-    pytest.fail("{name}: the wrong twin is not written yet: run it with program(\\"{name}_wrong\\") and measure it.")
+    pytest.fail("the wrong twin is not written yet: run it with `program` and measure it.")
 '''
 
 
-def new(root: Path, text: str) -> int:
+def new(root: Path, text: str, slug: str | None = None) -> int:
     """Make page, snippet, wrong twin and failing proof of a question. Refuses to overwrite anything."""
     text = " ".join(text.split())
     if not text.endswith("?") or len(text) < 10:
@@ -176,7 +178,10 @@ def new(root: Path, text: str) -> int:
         "should",
     }
     words = [w for w in re.findall(r"[a-z0-9]+", text.lower()) if w not in small]
-    slug = "-".join(words[:4]) or "question"
+    slug = slug or "-".join(words[:4]) or "question"
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", slug):
+        print(f"`{slug}` is no name: use small letters, digits and hyphens, such as SLUG=input-dtype")
+        return 2
     name = question.module(slug)
     rooms = {
         f"docs/questions/{slug}.md": PAGE.format(question=json.dumps(text, ensure_ascii=False), name=name),

@@ -61,6 +61,11 @@ EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u26ff]")
 DEVICE = re.compile(
     r"\b(?:[ABHV]100|[BH]200|GH200|[AT]4|A10G?|L40?S?|P100|[GR]TX \d+\w*|MI\d{3}\w?|TPU(?: v\d\w*)?|Apple M\d)\b"
 )
+# what `make new` writes for an author to replace
+LEFT = re.compile(
+    r"^(?:> |  )?Write (?:the answer here|why\.|when it does not hold\.|the mistake here|what is true instead)",
+    re.MULTILINE,
+)
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]*)[^)]*\)")
 ABBREVIATION = re.compile(r"\b(et al|e\.g|i\.e|vs|cf|approx)\.")
 
@@ -183,6 +188,8 @@ def _page_problems(root: Path, q: Question, known: list[str]) -> list[str]:
     count = len([s for s in re.split(r"(?<=[.!?…])[\"”’)*_]*\s+", sentences) if s])
     if count > 2:
         say("answer:", f"the answer has {count} sentences: two at most.")
+    for left in LEFT.finditer(text):
+        say(left.start(), f"“{left[0].strip('> ')}” is what `make new` wrote: write the page.")
     if not q.question.endswith("?"):
         say("question:", "the question does not end with a question mark.")
     if q.level not in LEVELS:

@@ -102,10 +102,11 @@ class Marks:
             marks.append(("apart", f"Runners disagree on {name.replace('_', ' ')}{why}"))
         return marks
 
-    def versions(self) -> str:
-        """What ran, in one sentence: `TensorFlow 2.21.0 and JAX 0.10.2, each with Keras 3.15.1`."""
-        found = {b: e[b] for r in self.records.values() if (b := (e := r["environment"]).get("backend")) and b in e}
-        keras = sorted({r["environment"]["keras"] for r in self.records.values() if "keras" in r["environment"]})
+    def versions(self, slug: str) -> str:
+        """What ran a question's claims, in one sentence: `TensorFlow 2.21.0 and JAX 0.10.2, each with Keras 3.15.1`."""
+        ran = [r["environment"] for r in self.records.values() if r["claims"].get(slug)]
+        found = {b: e[b] for e in ran if (b := e.get("backend")) and b in e}
+        keras = sorted({e["keras"] for e in ran if "keras" in e})
         ran = _enumerate([f"{BACKENDS[b]} {version}" for b, version in found.items()])
         return f"{ran}{', each' * (len(found) > 1)} with Keras {_enumerate(keras)}" if keras else ran
 

@@ -140,10 +140,9 @@ class Site:
         notebook = (
             f" [The notebook](../notebooks/{slug}.ipynb) shows it step by step." if slug in self.notebooks else ""
         )
-        parts = [
-            f"Each sentence is [a test](../proofs/{slug}.md) that ran where its line says, in {self.marks.versions()} "
-            f"([every run](../verified.md)).{notebook}"
-        ]
+        versions = self.marks.versions(slug)
+        where = f"that ran where its line says, in {versions}" if versions else "that has not run yet"
+        parts = [f"Each sentence is [a test](../proofs/{slug}.md) {where} ([every run](../verified.md)).{notebook}"]
         parts += [self._claim(slug, claim) for claim in self.claims[slug]]
         return "\n\n".join(parts)
 

@@ -133,7 +133,13 @@ def pytest_ignore_collect(collection_path, config):
 def _wanted(config) -> list[str]:
     """The questions that this run is about; empty for all."""
     asked = config.getoption("--study") or config.getoption("--question") or ""
-    return [slug for slug in asked.split(",") if slug]
+    found = [slug for slug in asked.split(",") if slug]
+    unknown = [slug for slug in found if slug not in slugs(config.kb_root)]
+    if unknown:
+        raise pytest.UsageError(
+            f"there is no question `{unknown[0]}`: its page would be docs/questions/{unknown[0]}.md"
+        )
+    return found
 
 
 def pytest_collect_file(file_path, parent):

@@ -898,3 +898,8 @@ def test_a_timed_claim_says_what_each_gpu_measured(timed):
 def test_a_timing_that_cannot_be_shown_is_refused(timed, new, why):
     timed.edit(PAGE, TIMING, new)
     timed.refuses(f"{PAGE}:29", why)
+
+
+def test_what_make_new_wrote_is_refused(project):
+    project.edit("docs/questions/half.md", "It holds.", "Write when it does not hold.")
+    project.refuses("docs/questions/half.md", "“Write when it does not hold” is what `make new` wrote: write the page.")
