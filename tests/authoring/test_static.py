@@ -902,4 +902,6 @@ def test_a_timing_that_cannot_be_shown_is_refused(timed, new, why):
 
 def test_what_make_new_wrote_is_refused(project):
     project.edit("docs/questions/half.md", "It holds.", "Write when it does not hold.")
-    project.refuses("docs/questions/half.md:27", "“Write when it does not hold.” is what `make new` wrote: write the page.")
+    project.refuses(
+        "docs/questions/half.md:27", "“Write when it does not hold.” is what `make new` wrote: write the page."
+    )
