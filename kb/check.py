@@ -88,8 +88,13 @@ def problems(root: Path) -> list[str]:
             found.append(str(problem))
     for check in (_orphans, _proof_problems, _snippet_problems, _notebook_problems, _bibliography_problems):
         found += check(root, known)
+    try:
+        record = evidence.load(root)
+    except Problem:
+        record = None  # reported with the records
+    measured = evidence.values(record) if record else None
     for q in questions.values():
-        found += _page_problems(root, q, known)
+        found += _page_problems(root, q, known, record, measured)
     found += _prose_problems(root)
     return found
 
@@ -175,7 +180,7 @@ def _claim_problem(test: ast.FunctionDef, sentence: str) -> str | None:
     return None
 
 
-def _page_problems(root: Path, q: Question, known: list[str]) -> list[str]:
+def _page_problems(root: Path, q: Question, known: list[str], record: dict | None, values: dict | None) -> list[str]:
     name, found = f"docs/questions/{q.slug}.md", []
     text = (root / name).read_text(encoding="utf-8")
     begin = len(text) - len(q.body)
@@ -228,7 +233,7 @@ def _page_problems(root: Path, q: Question, known: list[str]) -> list[str]:
         if key in papers and f"@{key}" not in prose:
             say(text.find(key), f"the reference `{key}` is cited nowhere on the page.")
     for match in PLACEHOLDER.finditer(prose):
-        for sentence in _placeholder_problems(root, q, match[1], known):
+        for sentence in _placeholder_problems(root, q, match[1], known, record, values):
             say(match.start(), sentence)
         if TIMING.match(match[1]) and not re.search(rf"^{re.escape(match[0])}$", prose, re.MULTILINE):
             say(match.start(), f"`{match[0]}` becomes a list: it stands on a line of its own.")
@@ -329,7 +334,9 @@ def _mistake_problems(name: str, prose: str) -> list[str]:
     ]
 
 
-def _placeholder_problems(root: Path, q: Question, text: str, known: list[str]) -> list[str]:
+def _placeholder_problems(
+    root: Path, q: Question, text: str, known: list[str], record: dict | None, values: dict | None
+) -> list[str]:
     timing, proof, measured = TIMING.match(text), PROOF.match(text), MEASURED.match(text)
     if timing:
         try:
@@ -348,13 +355,9 @@ def _placeholder_problems(root: Path, q: Question, text: str, known: list[str]) 
         return [] if proof["test"] in tests else [f"there is no claim `{slug}.{proof['test']}`."]
     if not measured:
         return [f"`{{{{ {text} }}}}` is neither a measured number nor a proof."]
-    try:
-        values, record = evidence.values(root), evidence.load(root)["claims"]
-    except Problem:
+    if record is None or (measured["slug"] in known and measured["slug"] not in record["claims"]):
         return []  # reported with the record
-    if measured["slug"] in known and measured["slug"] not in record:
-        return []  # reported with the record
-    tests = [t for t, i in record.get(measured["slug"], {}).items() if measured["name"] in i["values"]]
+    tests = [t for t, i in record["claims"].get(measured["slug"], {}).items() if measured["name"] in i["values"]]
     if len(tests) > 1:
         return [f"`{measured['slug']}.{measured['name']}` is measured by several claims: {', '.join(tests)}."]
     try:
