@@ -14,6 +14,7 @@ import platform
 import re
 import runpy
 import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
@@ -92,11 +93,20 @@ PRELOADED = {  # what is slow to import, and the module that brings it
 def _imported(config) -> list[str]:
     """The slow modules that the programs and notebooks of this run import."""
     root, runner = config.kb_root, runner_name(config)
-    files = {path for slug in _wanted(config) or slugs(root) for path in rests_on(root, slug, runner)}
+    about = _wanted(config) or _named(config) or slugs(root)
+    files = {path for slug in about for path in rests_on(root, slug, runner)}
     text = "\n".join(path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".ipynb"))
     found = [module for name, module in PRELOADED.items() if re.search(rf"\b(import|from) {name}\b", text)]
     notebooks = any(path.suffix == ".ipynb" for path in files)
     return [*found, *(["ipykernel.kernelapp"] if notebooks else [])]
+
+
+def _named(config) -> list[str]:
+    """The questions of the files on the command line, if nothing but files of questions stands there."""
+    root, known = config.kb_root, slugs(config.kb_root)
+    paths = [Path(config.invocation_params.dir, argument.partition("::")[0]) for argument in config.args]
+    found = {_slug(path, root, known) for path in paths}
+    return sorted(found) if all(path.is_file() for path in paths) and found <= set(known) else []
 
 
 def _gpu() -> str | None:
@@ -286,6 +296,8 @@ class NotebookItem(_Item):
     """Execute a notebook and compare its outputs with the stored ones."""
 
     def runtest(self):
+        # what jsonschema checks IRIs with, which notebooks do not have, builds a grammar for two seconds when imported
+        sys.modules.setdefault("rfc3987_syntax", None)
         import nbformat
 
         from kb import notebook
