@@ -92,7 +92,7 @@ def problems(root: Path) -> list[str]:
         record = evidence.load(root)
     except Problem:
         record = None  # reported with the records
-    measured = evidence.values(record) if record else None
+    measured = evidence.values(root, record) if record else None
     for q in questions.values():
         found += _page_problems(root, q, known, record, measured)
     found += _prose_problems(root)

@@ -125,10 +125,10 @@ def word(device: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
 
 
-def values(record: dict) -> dict[str, dict[str, Value]]:
-    """A record's measured values: slug → name → value."""
+def values(root: Path, record: dict | None = None) -> dict[str, dict[str, Value]]:
+    """The default runner's measured values: slug → name → value. `record` is its record, if somebody has loaded it."""
     found: dict[str, dict[str, Value]] = {}
-    for slug, tests in record["claims"].items():
+    for slug, tests in (record or load(root))["claims"].items():
         for entry in tests.values():
             for name, value in entry["values"].items():
                 found.setdefault(slug, {})[name] = Value(**value)

@@ -41,7 +41,7 @@ class Site:
         self.claims = {slug: rooms.claims(root, slug) for slug in self.questions}
         self.marks = Marks(root, self.questions, self.claims)
         self.records = self.marks.records
-        self.values = evidence.values(self.records.get(evidence.DEFAULT, {"claims": {}}))
+        self.values = evidence.values(root, self.records.get(evidence.DEFAULT))
         self.papers = {p.key: p for p in parse_file(root / "docs/references.bib").entries.values()}
         self.terms = _terms(root / "docs/glossary.md")
         self.notebooks = sorted(p.stem for p in (root / "notebooks").glob("*.ipynb"))
