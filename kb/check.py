@@ -15,12 +15,13 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from kb import evidence
+from kb import evidence, notebook_pages
 from kb.question import (
     BACKENDS,
     CITATION,
     CODE,
     FENCE,
+    FIGURE,
     MEASURED,
     PLACEHOLDER,
     PROOF,
@@ -235,8 +236,9 @@ def _page_problems(root: Path, q: Question, known: list[str], record: dict | Non
     for match in PLACEHOLDER.finditer(prose):
         for sentence in _placeholder_problems(root, q, match[1], known, record, values):
             say(match.start(), sentence)
-        if TIMING.match(match[1]) and not re.search(rf"^{re.escape(match[0])}$", prose, re.MULTILINE):
-            say(match.start(), f"`{match[0]}` becomes a list: it stands on a line of its own.")
+        alone = "a list" if TIMING.match(match[1]) else "a figure" if FIGURE.match(match[1]) else ""
+        if alone and not re.search(rf"^{re.escape(match[0])}$", prose, re.MULTILINE):
+            say(match.start(), f"`{match[0]}` becomes {alone}: it stands on a line of its own.")
     for match in re.finditer(r"\{\{|\}\}", PLACEHOLDER.sub(_blank, prose)):
         say(match.start(), f"`{match[0]}` without its other half: a placeholder is `{{{{ … }}}}` on one line.")
     unquoted = re.sub(r"^>.*$", _blank, prose[begin:], flags=re.MULTILINE)  # a quoted mistake may say any number
@@ -353,8 +355,14 @@ def _placeholder_problems(
                 return []  # reported with the proof
             tests = []
         return [] if proof["test"] in tests else [f"there is no claim `{slug}.{proof['test']}`."]
+    figure = FIGURE.match(text)
+    if figure:
+        try:
+            notebook_pages.figure(root, q.slug, int(figure["number"]))
+        except (Problem, ValueError, KeyError, TypeError) as problem:  # what is no notebook is reported with it
+            return [str(problem)] if isinstance(problem, Problem) else []
     if not measured:
-        return [f"`{{{{ {text} }}}}` is neither a measured number nor a proof."]
+        return [] if figure else [f"`{{{{ {text} }}}}` is neither a measured number, nor a proof, nor a figure."]
     if record is None or (measured["slug"] in known and measured["slug"] not in record["claims"]):
         return []  # reported with the record
     tests = [t for t, i in record["claims"].get(measured["slug"], {}).items() if measured["name"] in i["values"]]

@@ -58,14 +58,30 @@ def colab_name(slug: str) -> str:
     return f"{slug}-colab.ipynb"
 
 
-def _figure_markdown(number: int, data: dict, alt: str, slug: str) -> str:
+def figure(root: Path, slug: str, number: int) -> str:
+    """A figure of a notebook as its question's page shows it. Raises `Problem` if the notebook has no such figure."""
+    there = _pictures(root, slug) if (root / f"notebooks/{slug}.ipynb").exists() else []
+    if number > len(there):
+        raise Problem(f"there is no figure {number} in notebooks/{slug}.ipynb, which has {len(there)}.")
+    data, alt = there[number - 1]
+    shown = _figure_markdown(number, data, alt, slug, f"../notebooks/{slug}/")
+    return f"{shown}\n\n[The notebook](../notebooks/{slug}.ipynb) draws it.\n{{ .caption }}"
+
+
+def _figure_markdown(number: int, data: dict, alt: str, slug: str, folder: str = "") -> str:
     if not alt:
         raise Problem(f"notebooks/{slug}.ipynb: figure {number} has no alt text.")
     if "image/svg+xml" in data:
-        return drawing(alt, f"figure-{number}", "".join(data["image/svg+xml"]))
+        return drawing(alt, f"{folder}figure-{number}", "".join(data["image/svg+xml"]))
     png = base64.b64decode("".join(data["image/png"]))
     width, height = (int.from_bytes(png[i : i + 4], "big") for i in (16, 20))
-    return _image(alt, f"figure-{number}.png", width, height)
+    return _image(alt, f"{folder}figure-{number}.png", width, height)
+
+
+def _pictures(root: Path, slug: str) -> list[tuple[dict, str]]:
+    """Each figure of a notebook, with its alt text."""
+    outputs = [(o.get("data", {}), rooms.figure_alt(c)) for c in _cells(root, slug) for o in c.get("outputs", [])]
+    return [(data, alt) for data, alt in outputs if "image/svg+xml" in data or "image/png" in data]
 
 
 def drawing(alt: str, name: str, svg: str) -> str:
@@ -97,9 +113,7 @@ def palettes(svg: str, colours: dict[str, dict[str, str]]) -> dict[str, str]:
 def figures(root: Path, slug: str, colours: dict) -> dict[str, str | bytes]:
     """The figures of a notebook as files: an SVG once for each palette, a PNG as it is."""
     found: dict[str, str | bytes] = {}
-    outputs = [o["data"] for c in _cells(root, slug) for o in c.get("outputs", []) if "data" in o]
-    pictures = [d for d in outputs if "image/svg+xml" in d or "image/png" in d]
-    for number, data in enumerate(pictures, start=1):
+    for number, (data, _) in enumerate(_pictures(root, slug), start=1):
         if "image/svg+xml" in data:
             drawn = palettes("".join(data["image/svg+xml"]), colours)
             found |= {f"figure-{number}-{scheme}.svg": svg for scheme, svg in drawn.items()}

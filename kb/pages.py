@@ -12,7 +12,7 @@ from pathlib import Path
 from pybtex.database import parse_file
 from pybtex.richtext import Text
 
-from kb import evidence
+from kb import evidence, notebook_pages
 from kb import question as rooms
 from kb.check import LEVELS
 from kb.marks import Mark, Marks
@@ -286,9 +286,11 @@ class Site:
             return LISTS[text](self)
         if text in PARTIALS:
             return (self.root / f"theme/partials/{text}.html").read_text(encoding="utf-8")
-        timing, proof = rooms.TIMING.match(text), rooms.PROOF.match(text)
+        timing, proof, figure = rooms.TIMING.match(text), rooms.PROOF.match(text), rooms.FIGURE.match(text)
         if timing:
             return self.marks.timing(slug, timing["test"])
+        if figure:
+            return notebook_pages.figure(self.root, slug, int(figure["number"]))
         return self.proof(proof["test"], proof["slug"] or slug, slug, up) if proof else evidence.fill(text, self.values)
 
     def proof(self, test: str, where: str, slug: str, up: str, words: str = "proven by a test") -> str:

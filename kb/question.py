@@ -36,6 +36,7 @@ BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 PLACEHOLDER = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 MEASURED = re.compile(r"(?P<slug>[a-z0-9-]+)\.(?P<name>\w+)(?P<rest>(?:\.\w+)?(?::[^}]*)?)$")
 TIMING = re.compile(r"timing\s+(?P<test>test_\w+)$")
+FIGURE = re.compile(r"figure\s+(?P<number>[1-9]\d*)$")
 PROOF = re.compile(r"proof\s+(?:(?P<slug>[a-z0-9-]+)\.)?(?P<test>test_\w+)$")
 CITATION = re.compile(r"\[@(?P<key>[\w-]+)(?:,\s*(?P<place>[^\]]+))?\]")
 FENCE = re.compile(r"^( *)(`{3,}|~{3,})[^\n]*\n.*?^\1\2`*[ \t]*$", re.MULTILINE | re.DOTALL)

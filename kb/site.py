@@ -218,7 +218,7 @@ def _finish(html_text: str, page) -> dict:
         glossary = get_relative_url("glossary/", page.url)
         html_text = pages.mark_terms(html_text, state.terms, glossary)
     html_text = pages.keep_percents_together(html_text)
-    html_text = re.sub(r'<p>(?=<img [^>]*src="figure-)', '<p class="figure" tabindex="0">', html_text)
+    html_text = re.sub(r'<p>(?=<img [^>]*src="[^"]*\bfigure-\d)', '<p class="figure" tabindex="0">', html_text)
     # wide code and wide tables scroll inside themselves, and a keyboard can scroll them; Material leaves tables with a
     # class alone
     html_text = html_text.replace("<pre><span></span><code>", '<pre><span></span><code tabindex="0">')

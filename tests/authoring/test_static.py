@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kb import evidence, marks, question
+from kb import evidence, marks, pages, question
 from kb.evidence import Value
 
 PAGE = "docs/questions/half.md"
@@ -218,7 +218,7 @@ def test_an_unknown_proof_is_refused(project):
 @pytest.mark.parametrize(
     ("placeholder", "why"),
     [
-        ("{{ the share }}", "is neither a measured number nor a proof"),
+        ("{{ the share }}", "is neither a measured number, nor a proof, nor a figure"),
         ("{{ half.share:.2q }}", "cannot be shown"),
         ("{{ half.share.interval:.2f }}", "only a trained value has an interval"),
         ("{{ half.share.low }}", "the value has none"),
@@ -230,6 +230,29 @@ def test_an_unknown_proof_is_refused(project):
 def test_a_placeholder_that_cannot_be_filled_in_is_refused(project, placeholder, why):
     project.edit(PAGE, "It holds.", f"It holds for\n{placeholder} of them.")
     project.refuses(f"{PAGE}:28", why)
+
+
+def test_a_figure_of_the_notebook_is_shown_with_where_it_comes_from(project):
+    project.edit(PAGE, "It holds.", "It holds:\n\n{{ figure 1 }}")
+    assert project.problems() == []
+    shown = pages.Site(project.root).fill("{{ figure 1 }}", "half", "../")
+    assert "](../notebooks/half/figure-1-light.svg#only-light)" in shown
+    assert shown.endswith("[The notebook](../notebooks/half.ipynb) draws it.\n{ .caption }")
+
+
+@pytest.mark.parametrize("has_notebook", [True, False])
+def test_a_figure_that_the_notebook_lacks_is_refused(project, has_notebook):
+    if not has_notebook:
+        project.remove(NOTEBOOK)
+        project.record()
+    project.edit(PAGE, "It holds.", "It holds:\n\n{{ figure 2 }}")
+    count = int(has_notebook)
+    project.refuses(f"{PAGE}:29", f"there is no figure 2 in notebooks/half.ipynb, which has {count}")
+
+
+def test_a_figure_in_the_middle_of_a_sentence_is_refused(project):
+    project.edit(PAGE, "It holds.", "It holds: {{ figure 1 }}")
+    project.refuses(f"{PAGE}:27", "becomes a figure: it stands on a line of its own")
 
 
 @pytest.mark.parametrize("typed", ["0.73", "73 %", "73 per cent", "−0.5"])
