@@ -49,7 +49,7 @@ LEVELS = ("start", "practice", "research")
 SECTIONS = ("The code", "Why", "When it does not hold", "Commonly said, and wrong")
 GENERATED = ("How we know", "Also asked", "References", "Related questions")
 LONGEST = 45  # lines of code of a snippet, without comments and docstrings
-TOOLS = {"check_model.py"}  # which a reader uses whole, and need not read
+TOOLS = {"check_model.py", "fair_comparison.py"}  # which a reader uses whole, and need not read
 OUTPUTS = ("text/plain", "image/svg+xml", "image/png")
 
 INCLUDE = re.compile(r'^\s*--8<--\s+"(?P<path>[^"]+)"', re.MULTILINE)

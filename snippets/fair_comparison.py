@@ -11,10 +11,8 @@ def digits(n_train, replicas, noise=0.0):
     """Training inputs `(n, replicas, 64)` and labels `(n, replicas)`, then the same for testing."""
     x, y = load_digits(return_X_y=True)
     x = (x / 16).astype("float32")
-    splits = [
-        train_test_split(x, y, train_size=n_train, stratify=y, random_state=r)
-        for r in range(replicas)  # another split for each replica
-    ]
+    split = {"train_size": n_train, "stratify": y}  # another one for each replica
+    splits = [train_test_split(x, y, **split, random_state=r) for r in range(replicas)]
     x_train, x_test, y_train, y_test = (np.stack(p, axis=1) for p in zip(*splits, strict=True))
     rng = np.random.default_rng(0)
     wrong = rng.random(y_train.shape) < noise  # these labels become random ones
@@ -37,17 +35,25 @@ def at_once(steps):
     return 1 if keras.backend.backend() == "torch" else steps
 
 
+def batches(x, y, steps, seed):
+    """Batches without end, in a new order each epoch; on TensorFlow a seeded `fit` repeats one."""
+    rng = np.random.default_rng(seed)
+    while True:
+        for i in np.array_split(rng.permutation(len(x)), steps):
+            yield x[i], y[i]
+
+
 def evaluate(build, data, epochs=100, seed=0):
     """Train what `build` makes: test accuracy in percent and test loss, each `(replicas,)`."""
-    x_train, y_train, x_test, y_test = data
+    x, y, x_test, y_test = data
     keras.utils.set_random_seed(seed)  # equal seeds give both models of a pair the same start
     keras.random.uniform(())  # fixes the seed of the weights before a Dropout takes one
-    model = keras.Sequential([keras.Input(x_train.shape[1:]), *build()])
+    model = keras.Sequential([keras.Input(x.shape[1:]), *build()])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # the loss is a mean over replicas, so this weight gives each one its own full gradient
-    weight, steps = float(x_train.shape[1]), at_once(-(-len(x_train) // 32))
-    model.compile("adam", loss, loss_weights=weight, steps_per_execution=steps)
-    model.fit(x_train, y_train, batch_size=32, epochs=epochs, verbose=0)
+    weight, steps = float(x.shape[1]), -(-len(x) // 32)  # batches of 32, or nearly so
+    model.compile("adam", loss, loss_weights=weight, steps_per_execution=at_once(steps))
+    model.fit(batches(x, y, steps, seed), steps_per_epoch=steps, epochs=epochs, verbose=0)
     logits = keras.ops.convert_to_numpy(model(x_test))
     losses = keras.losses.sparse_categorical_crossentropy(y_test, logits, from_logits=True)
     return 100 * (logits.argmax(-1) == y_test).mean(0), keras.ops.convert_to_numpy(losses).mean(0)

@@ -8,7 +8,7 @@ import pytest
 from conv_layers_dropblock import DropBlock2D, gamma, realised_rate
 from conv_layers_replicas import Convolution, cnn
 from conv_layers_swiss_cheese import kept_by, photo, predictability
-from fair_comparison import at_once, dense, digits, evaluate
+from fair_comparison import at_once, batches, dense, digits, evaluate
 from keras import layers
 from sklearn.datasets import load_sample_image
 
@@ -132,7 +132,7 @@ def depths():
         model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(h)))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(2e-3), loss, steps_per_execution=at_once(9))
-        model.fit(x, y, epochs=15, batch_size=32, verbose=0)
+        model.fit(batches(x, y, 9, 0), steps_per_epoch=9, epochs=15, verbose=0)
         other = [tiles(image[:, 160:]) for image in halves]
         right = [model.predict(o, verbose=0).argmax(1) == label for label, o in enumerate(other)]
         accuracy.append(100 * np.mean(right))
@@ -169,7 +169,7 @@ def test_dense_units_are_redundant_as_well_but_not_by_place(claim):
     model = keras.Sequential([keras.Input((replicas, 64)), hidden, dense(replicas, 10)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, loss_weights=float(replicas), steps_per_execution=at_once(16))
-    model.fit(x_train, y_train, epochs=40, verbose=0)
+    model.fit(batches(x_train, y_train, 16, 0), steps_per_epoch=16, epochs=40, verbose=0)
     rng, found = np.random.default_rng(0), []
     for units in np.moveaxis(numpy(hidden(x)), 1, 0).astype("float64"):
         units = units[:, np.mean(units > 0, axis=0) > 0.05]  # a unit that is hardly ever active cannot be fitted

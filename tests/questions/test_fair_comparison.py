@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-from fair_comparison import dense, digits, evaluate, glorot
+from fair_comparison import batches, dense, digits, evaluate, glorot
 
 numpy = keras.ops.convert_to_numpy
 
@@ -64,6 +64,22 @@ def test_each_replica_has_a_split_and_masks_of_its_own(claim):
     keras.utils.set_random_seed(0)
     masked = numpy(keras.layers.Dropout(0.5)(np.ones((2000, 2, 50), "float32"), training=True)) == 0
     claim.share("both", masked[:, 0] & masked[:, 1], 0.25)
+
+
+def test_each_epoch_has_its_batches_in_a_new_order(claim):
+    """On every backend, each epoch of `evaluate` has a new order of the examples, {orders} in 4 epochs, and the same ones
+    in the next run."""
+    x = np.arange(500)
+
+    def epochs():
+        drawn = batches(x, x, steps=16, seed=0)
+        return [[next(drawn)[0] for _ in range(16)] for _ in range(4)]
+
+    first, again = ([np.concatenate(epoch).tolist() for epoch in epochs()] for _ in range(2))
+    claim.exact("orders", len({tuple(order) for order in first}), 4)
+    claim.exact("every_example_once", all(sorted(order) == x.tolist() for order in first), True)
+    claim.exact("the_same_again", again == first, True)
+    claim.exact("sizes", sorted({len(batch) for batch in epochs()[0]}), [31, 32])
 
 
 def test_the_default_initializer_counts_the_replica_axis(claim):

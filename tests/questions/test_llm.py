@@ -6,7 +6,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from fair_comparison import at_once, dense, digits
+from fair_comparison import at_once, batches, dense, digits
 from keras import ops
 from llm import losses
 from llm_lora import Lora
@@ -191,7 +191,7 @@ def test_r_drop_makes_the_passes_agree(claim):
         model = RDrop(network, float(alpha))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile("adam", loss, steps_per_execution=at_once(16))
-        model.fit(x, y, batch_size=32, epochs=40, verbose=0)
+        model.fit(batches(x, y, 16, 0), steps_per_epoch=16, epochs=40, verbose=0)
         p, q = (numpy(ops.log_softmax(network(x, training=True))) for _ in range(2))
         gaps = ((np.exp(p) - np.exp(q)) * (p - q)).sum(-1).mean(0) / 2
         return gaps, 100 * (numpy(network(x_test)).argmax(-1) == y_test).mean(0)

@@ -47,6 +47,20 @@ def trained(dropout=layers.Dropout):
     return model.get_weights()
 
 
+def orders_in_fit(**arguments):
+    """The order in which a seeded `fit` takes 10 examples, one at a time, in each of 4 epochs."""
+    keras.utils.set_random_seed(0)
+    return orders_of_fit(**arguments)
+
+
+def orders_of_fit(**arguments):
+    recorder, rows = Recorder(), np.eye(10, dtype="float32")
+    model = keras.Sequential([keras.Input((10,)), recorder, layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(**({"x": rows, "y": rows[:, :1], "batch_size": 1} | arguments), epochs=4, verbose=0)
+    return numpy(recorder.seen).reshape(4, 10, 10).argmax(-1)
+
+
 def difference(a, b):
     return max(np.abs(v - w).max() for v, w in zip(a, b, strict=True))
 
@@ -173,6 +187,63 @@ def test_loading_starts_the_sequence_anew(claim, tmp_path):
     claim.exact("state", numpy(loaded.layers[0].seed_generator.state).tolist(), [13, 0])
     again = numpy(loaded(np.ones((100, 8), "float32"), training=True))
     claim.exact("first_mask_again", bool((again == masks[0]).all()), True)
+
+
+@pytest.mark.only("tensorflow", why="`fit` shuffles with TensorFlow there")
+def test_a_seeded_fit_repeats_its_order_on_tensorflow(claim):
+    """On TensorFlow, after `set_random_seed`, `fit` takes the examples in one and the same order in every epoch, and so in
+    the same batches: in {seeded} order in 4 epochs. Without a seed it takes {unseeded}."""
+    import tensorflow as tf
+
+    orders = orders_in_fit()
+    claim.exact("every_example_once", bool((np.sort(orders) == np.arange(10)).all()), True)
+    claim.exact("shuffled", bool((orders[0] != np.arange(10)).any()), True)
+    claim.exact("seeded", len(np.unique(orders, axis=0)), 1)
+    tf.random.set_seed(None)
+    claim.exact("unseeded", len(np.unique(orders_of_fit(), axis=0)), 4)
+
+
+@pytest.mark.only("tensorflow", why="Keras 2 runs on TensorFlow alone")
+def test_in_keras_2_a_seeded_fit_shuffles_anew(claim):
+    """In Keras 2 a seeded `fit` takes the examples in a new order in every epoch: in {seeded_in_keras_2} in 4 epochs."""
+    import tensorflow as tf
+    import tf_keras
+
+    class Seen(tf_keras.layers.Layer):
+        def call(self, inputs, training=False):
+            if training:
+                tf.py_function(lambda row: seen.append(int(row.numpy().argmax())), [inputs], [])
+            return inputs
+
+    tf_keras.utils.set_random_seed(0)
+    seen, rows = [], np.eye(10, dtype="float32")
+    model = tf_keras.Sequential([tf_keras.Input((10,)), Seen(), tf_keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.predict(rows, verbose=0)
+    seen.clear()
+    model.fit(rows, rows[:, :1], batch_size=1, epochs=4, verbose=0)
+    orders = np.reshape(seen, (4, 10))
+    claim.exact("every_example_once_in_keras_2", bool((np.sort(orders) == np.arange(10)).all()), True)
+    claim.exact("seeded_in_keras_2", len(np.unique(orders, axis=0)), 4)
+
+
+@pytest.mark.only("jax", "torch", why="on TensorFlow it does not")
+def test_a_seeded_fit_shuffles_anew_on_jax_and_pytorch(claim):
+    """On JAX and on PyTorch a seeded `fit` takes the examples in a new order in every epoch: in {orders} in 4 epochs."""
+    claim.exact("orders", len(np.unique(orders_in_fit(), axis=0)), 4)
+
+
+@pytest.mark.only("tensorflow", why="tf.data is TensorFlow's")
+def test_a_shuffled_tf_data_set_has_a_new_order(claim):
+    """A `tf.data.Dataset` that is shuffled by its own `shuffle(len(x))` gives a seeded `fit` a new order in every epoch:
+    {orders_of_tf_data} in 4 epochs."""
+    import tensorflow as tf
+
+    rows = np.eye(10, dtype="float32")
+    data = tf.data.Dataset.from_tensor_slices((rows, rows[:, :1])).shuffle(10).batch(1)
+    orders = orders_in_fit(x=data, y=None, batch_size=None)
+    claim.exact("every_example_once_with_tf_data", bool((np.sort(orders) == np.arange(10)).all()), True)
+    claim.exact("orders_of_tf_data", len(np.unique(orders, axis=0)), 4)
 
 
 def test_a_rate_of_zero_changes_nothing(claim):

@@ -5,7 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from fair_comparison import at_once, dense, digits, evaluate
+from fair_comparison import at_once, batches, dense, digits, evaluate
 from scipy import stats
 from what_it_is_backward import forward, gradients
 from what_it_is_ensemble import all_masks, arithmetic, geometric
@@ -239,7 +239,7 @@ def thinned():
         model = keras.Sequential([keras.Input(x.shape[1:]), first, layers.Dropout(0.5), *behind])
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile("adam", loss, loss_weights=float(REPLICAS), steps_per_execution=at_once(16))
-        model.fit(x, y, epochs=40, verbose=0)
+        model.fit(batches(x, y, 16, 0), steps_per_epoch=16, epochs=40, verbose=0)
         logs, weights = all_masks(keras.Sequential(behind), numpy(first(x_test[:150])))
         found[name] = {
             "inference": numpy(keras.ops.softmax(model(x_test[:150]))),
@@ -361,7 +361,7 @@ def curves():
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile("adam", loss, loss_weights=float(REPLICAS), steps_per_execution=at_once(16))
         each = EachEpoch(x, y)
-        model.fit(x, y, epochs=25, callbacks=[each], verbose=0)
+        model.fit(batches(x, y, 16, 0), steps_per_epoch=16, epochs=25, callbacks=[each], verbose=0)
         found[rate] = {name: np.array(getattr(each, name)) for name in ("one", "mean", "off")}
     return found
 
