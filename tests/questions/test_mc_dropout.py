@@ -172,12 +172,14 @@ def test_unknown_inputs_are_told_apart_better(claim, judged):
 
 
 def test_an_ensemble_does_better(claim, judged):
-    """The mean of five networks without dropout beats 30 passes of one in accuracy by {five_accuracy.interval:+.2f}
-    percentage points, in loss by {five_loss.interval:+.3f}, in calibration error by {five_error.interval:+.1f} and for
-    unknown inputs by {five_unknown.interval:+.1f}."""
-    for name, sign in (("accuracy", 1), ("loss", -1), ("error", -1), ("unknown", 1)):
-        difference = judged["ensemble"][name] - judged["passes"][name]
-        claim.trained(f"five_{name}", difference, **({"above": 0} if sign > 0 else {"below": 0}))
+    """The mean of five networks without dropout beats 30 passes of one in loss, by {five_loss.interval:+.3f}, in calibration
+    error, by {five_error.interval:+.1f}, and for unknown inputs, by {five_unknown.interval:+.1f}. In accuracy it is no
+    point worse: {five_accuracy.interval:+.2f}."""
+    gain = {name: judged["ensemble"][name] - judged["passes"][name] for name in judged["passes"]}
+    claim.trained("five_loss", gain["loss"], below=0)
+    claim.trained("five_error", gain["error"], below=0)
+    claim.trained("five_unknown", gain["unknown"], above=0)
+    claim.trained("five_accuracy", gain["accuracy"], above=-1)
 
 
 def test_one_mask_for_all_rows(claim):
