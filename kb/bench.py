@@ -53,14 +53,17 @@ LIGHT = (
 ENV = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
-def seconds(command: list[str], runs: int = 3, cwd: Path = ROOT, before=None) -> float:
+def seconds(command: list[str], runs: int = 3, cwd: Path = ROOT, before=None, more: dict | None = None) -> float:
     """The median time of a command that must succeed."""
     times = []
     for _ in range(runs):
         if before:
             before()
         start = time.perf_counter()
-        subprocess.run(command, cwd=cwd, env=ENV, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        environment = ENV | (more or {})
+        subprocess.run(
+            command, cwd=cwd, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         times.append(time.perf_counter() - start)
     return statistics.median(times)
 
@@ -176,14 +179,20 @@ def check() -> dict:
 
 
 def verify() -> dict:
-    """`make verify Q=scope`, with its notebook and without, against the bare import of TensorFlow."""
-    floor = seconds([TEST, "-c", "import tensorflow"])
-    scope = [TEST, "-m", "pytest", "-q", "--question", "scope", "snippets", "tests/questions"]
-    without, whole = seconds(scope), seconds(["make", "verify", "Q=scope"])
-    return {
-        "verify, no notebook": {"seconds": without, "floor_seconds": floor, "ratio": without / floor, "to_reach": 2},
-        "make verify Q=scope": {"seconds": whole, "floor_seconds": floor, "ratio": whole / floor},
-    }
+    """`make verify Q=scope`, with its notebook and without, on each backend that is installed, against its bare import."""
+    found = {}
+    for backend, name in (("tensorflow", "test"), ("jax", "jax"), ("torch", "torch")):
+        python, environment = ROOT / f".venv/{name}/bin/python", {"KERAS_BACKEND": backend}
+        if not python.exists():
+            continue
+        floor = seconds([str(python), "-c", f"import {backend}"])
+        scope = [str(python), "-m", "pytest", "-q", "--question", "scope", "snippets", "tests/questions"]
+        without = seconds(scope, more=environment)
+        whole = seconds(["make", "verify", "Q=scope", f"BACKEND={backend}"])
+        figures = {"seconds": without, "floor_seconds": floor, "ratio": without / floor, "to_reach": 2}
+        found[f"{backend}, no notebook"] = figures
+        found[f"{backend}, make verify Q=scope"] = {"seconds": whole, "floor_seconds": floor, "ratio": whole / floor}
+    return found
 
 
 def notebooks() -> dict:
