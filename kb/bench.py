@@ -50,6 +50,7 @@ LIGHT = (
     "conv-layers",
     "autodropout",
 )
+NOWHERE = subprocess.DEVNULL
 ENV = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
@@ -60,10 +61,7 @@ def seconds(command: list[str], runs: int = 3, cwd: Path = ROOT, before=None, mo
         if before:
             before()
         start = time.perf_counter()
-        environment = ENV | (more or {})
-        subprocess.run(
-            command, cwd=cwd, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        subprocess.run(command, cwd=cwd, env=ENV | (more or {}), check=True, stdout=NOWHERE, stderr=NOWHERE)
         times.append(time.perf_counter() - start)
     return statistics.median(times)
 
@@ -179,7 +177,7 @@ def check() -> dict:
 
 
 def verify() -> dict:
-    """`make verify Q=scope`, with its notebook and without, on each backend that is installed, against its bare import."""
+    """`make verify Q=scope`, with its notebook and without, on each installed backend, against its bare import."""
     found = {}
     for backend, name in (("tensorflow", "test"), ("jax", "jax"), ("torch", "torch")):
         python, environment = ROOT / f".venv/{name}/bin/python", {"KERAS_BACKEND": backend}
