@@ -317,13 +317,13 @@ def test_re_estimating_repairs_part_of_the_accuracy(claim, noisy):
 def test_on_clean_digits_half_is_too_much_except_behind_the_last(claim, study):
     """On 500 clean digits Dropout(0.5) behind all three norms changes accuracy by {clean_behind.interval:+.2f}
     percentage points, in front of them by {clean_front.interval:+.2f}, between ReLU and norm by
-    {clean_norm_last.interval:+.2f}, and behind the last one by {clean_last.interval:+.2f}, over {clean_behind.n} paired
-    replicas; Uout changes it by {clean_uout.interval:+.2f}."""
+    {clean_norm_last.interval:+.2f}, and behind the last one, where no harm shows, by {clean_last.interval:+.2f}, over
+    {clean_behind.n} paired replicas; Uout changes it by {clean_uout.interval:+.2f}."""
     replicas = SHORT if study.short else LONG
     none = clean("none", 0, replicas)["accuracy"]
     claim.trained("clean_behind", clean("behind", 0.5, replicas)["accuracy"] - none, below=0)
     if not study.short:
-        claim.trained("clean_last", clean("last", 0.5, replicas)["accuracy"] - none, above=0)
+        claim.trained("clean_last", clean("last", 0.5, replicas)["accuracy"] - none, above=-0.5)
         claim.trained("clean_front", clean("front", 0.5, replicas)["accuracy"] - none, below=0)
         claim.trained("clean_norm_last", clean("norm last", 0.5, replicas)["accuracy"] - none, below=0)
         claim.trained("clean_uout", clean("uout", 0.5, replicas)["accuracy"] - none, above=-0.5, below=0.5)
@@ -342,17 +342,17 @@ def test_on_clean_digits_the_shift_costs_likelihood_and_not_accuracy(claim, stud
 
 
 @pytest.mark.study
-def test_on_clean_digits_a_fifth_is_better_in_either_order(claim, study):
-    """On clean digits at rate 0.2 Dropout raises accuracy in either order, by {clean_behind_2.interval:+.2f} percentage
-    points behind the norms and by {clean_front_2.interval:+.2f} in front of them; re-estimation brings
-    {clean_repair_2.interval:+.2f} to the latter and {clean_repair_behind_2.interval:+.2f} to the former."""
+def test_on_clean_digits_a_fifth_pays_behind_the_norms(claim, study):
+    """On clean digits at rate 0.2 Dropout behind the norms raises accuracy, by {clean_behind_2.interval:+.2f} percentage
+    points. In front of them no gain shows, {clean_front_2.interval:+.2f}; re-estimation brings {clean_repair_2.interval:+.2f}
+    there, and {clean_repair_behind_2.interval:+.2f} behind."""
     replicas = SHORT if study.short else LONG
     none, behind = clean("none", 0, replicas), clean("behind", 0.2, replicas)
     claim.trained("clean_behind_2", behind["accuracy"] - none["accuracy"], above=0)
     claim.trained("clean_repair_behind_2", behind["accuracy again"] - behind["accuracy"], above=-0.5, below=0.5)
     if not study.short:
         front = clean("front", 0.2, replicas)
-        claim.trained("clean_front_2", front["accuracy"] - none["accuracy"], above=0)
+        claim.trained("clean_front_2", front["accuracy"] - none["accuracy"], above=-1, below=0.5)
         claim.trained("clean_repair_2", front["accuracy again"] - front["accuracy"], above=0)
 
 

