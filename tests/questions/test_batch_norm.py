@@ -342,13 +342,13 @@ def test_on_clean_digits_the_shift_costs_likelihood_and_not_accuracy(claim, stud
 
 
 @pytest.mark.study
-def test_on_clean_digits_a_fifth_pays_behind_the_norms(claim, study):
-    """On clean digits at rate 0.2 Dropout behind the norms raises accuracy, by {clean_behind_2.interval:+.2f} percentage
-    points. In front of them no gain shows, {clean_front_2.interval:+.2f}; re-estimation brings {clean_repair_2.interval:+.2f}
+def test_on_clean_digits_a_fifth_changes_little(claim, study):
+    """On clean digits at rate 0.2 Dropout behind the norms changes accuracy by {clean_behind_2.interval:+.2f} percentage
+    points, and in front of them by {clean_front_2.interval:+.2f}; re-estimation brings {clean_repair_2.interval:+.2f}
     there, and {clean_repair_behind_2.interval:+.2f} behind."""
     replicas = SHORT if study.short else LONG
     none, behind = clean("none", 0, replicas), clean("behind", 0.2, replicas)
-    claim.trained("clean_behind_2", behind["accuracy"] - none["accuracy"], above=0)
+    claim.trained("clean_behind_2", behind["accuracy"] - none["accuracy"], above=-0.5, below=1.5)
     claim.trained("clean_repair_behind_2", behind["accuracy again"] - behind["accuracy"], above=-0.5, below=0.5)
     if not study.short:
         front = clean("front", 0.2, replicas)
