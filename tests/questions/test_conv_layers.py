@@ -351,7 +351,7 @@ def test_on_clean_digits_no_place_pays(claim, clean):
     {head_clean.interval:+.1f} percentage points, `Dropout(0.2)` behind both poolings by {behind_clean.interval:+.1f},
     both by {both_clean.interval:+.1f}; in front of the poolings, elementwise Dropout by {conv_clean.interval:+.1f},
     SpatialDropout2D by {spatial_clean.interval:+.1f} and DropBlock by {dropblock_clean.interval:+.1f}."""
-    claim.trained("behind_over_conv_clean", clean["behind"][0] - clean["conv"][0], below=1)
+    claim.trained("behind_over_conv_clean", clean["behind"][0] - clean["conv"][0], below=2)
     for arm in PLACES[1:] if "none" in clean else ():
         claim.trained(f"{arm}_clean", clean[arm][0] - clean["none"][0], below=1)
         claim.trained(f"{arm}_clean_loss", clean[arm][1] - clean["none"][1], above=-0.05)
@@ -376,7 +376,7 @@ def test_on_clean_digits_dropout_behind_the_pooling_buys_nothing_at_a_half(claim
     """Behind the pooling the same rate takes more away: on 200 clean digits, moving `Dropout(0.5)` there changes the loss by
     {moved_clean.interval:+.2f}, while the weighted pooling lowers it by {weighted_clean.interval:.2f}; moving `Dropout(0.2)` changes it by {moved_clean_2.interval:+.3f}."""
     loss = {arm: result[1] for arm, result in clean.items()}
-    claim.trained("moved_clean_2", loss["behind"] - loss["conv"], above=-0.05, below=0.05)
+    claim.trained("moved_clean_2", loss["behind"] - loss["conv"], above=-0.1, below=0.1)
     if "half" in loss:
         claim.trained("moved_clean", loss["half_behind"] - loss["half"], above=-0.1, below=0.3)
         claim.trained("weighted_clean", loss["half"] - loss["half_weighted"], above=0)
