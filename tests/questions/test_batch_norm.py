@@ -262,8 +262,8 @@ def repeated(x, y, steps, seed):
 def test_the_same_batches_in_every_epoch_hide_part_of_the_gain(claim, noisy, monkeypatch):
     """Beside BatchNormalization the order of the examples matters. With the same batches in every epoch, which is what
     `fit` does on TensorFlow after `set_random_seed`, the network without Dropout gains {same_none.interval:+.1f}
-    percentage points and the one with Dropout behind the last norm {same_last.interval:+.1f}, so that Dropout seems to
-    help less, by {same_gain.interval:+.1f}."""
+    percentage points and the one with Dropout behind the last norm {same_last.interval:+.1f}, so that all that is left of
+    Dropout's gain is {same_gain.interval:+.1f}."""
     monkeypatch.setattr(fair_comparison, "batches", repeated)
     data = digits(500, 12, noise=0.3)
     same = {order: train(order, 0.5, data, 40)["accuracy"] for order in ("none", "last")}
