@@ -224,12 +224,15 @@ def test_a_saved_model_draws_and_repeats_itself(claim, tmp_path):
 
 @tensorflow
 def test_training_true_in_the_graph_reaches_a_saved_model_and_onnx(claim, tmp_path):
-    """`Dropout(0.5)(x, training=True)` in a functional model, off in `predict`, is on in a SavedModel, where it drops
-    {share:.2f}, and makes an ONNX file with an operation that onnxruntime does not load."""
+    """`Dropout(0.5)(x, training=True)` in a functional model is on in a SavedModel, where it drops {share:.2f}, and makes an
+    ONNX file with an operation that onnxruntime does not load."""
     model, x = written(), np.zeros((100, 8), "float32")
     run = start(saved_folder(model, tmp_path))
     claim.share("share", run(features=x) == 0, 0.5)
-    claim.exact("onnx", onnx_nodes(onnx_file(model, tmp_path)).count("StatelessRandomUniformV2"), 1)
+    path = onnx_file(model, tmp_path)
+    claim.exact("onnx", onnx_nodes(path).count("StatelessRandomUniformV2"), 1)
+    with pytest.raises(Exception, match="INVALID_GRAPH"):
+        onnx_start(path)
 
 
 @tensorflow
@@ -275,9 +278,10 @@ def test_with_a_global_seed_each_start_repeats_the_last(claim, tmp_path):
 
 @pytorch
 def test_on_pytorch_an_always_on_dropout_works_in_onnx(claim, tmp_path):
-    """With PyTorch as the backend an always-on Dropout becomes the ONNX operation `Dropout`, set to training:
-    onnxruntime drops {share:.2f}, other values at each run and after each start."""
-    path, x = onnx_file(masking(AlwaysOn(0.5)), tmp_path), np.zeros((100, 8), "float32")
+    """With PyTorch as the backend an always-on Dropout becomes the ONNX operation `Dropout`, set to training, with a
+    warning that says so: onnxruntime drops {share:.2f}, other values at each run and after each start."""
+    with pytest.warns(UserWarning, match="operator 'dropout' is set to train=True"):
+        path, x = onnx_file(masking(AlwaysOn(0.5)), tmp_path), np.zeros((100, 8), "float32")
     claim.exact("dropouts", onnx_nodes(path).count("Dropout"), 1)
     run = onnx_start(path)
     first, second, other = run(features=x), run(features=x), onnx_start(path)(features=x)

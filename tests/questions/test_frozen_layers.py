@@ -70,10 +70,17 @@ def test_every_kind_of_noise_stays_on(claim):
 
 
 def test_one_layer_alone_reads_trainable(claim):
-    """Of all layers of Keras, one kind looks at `trainable` when it is called: {readers}."""
+    """Of all layers of Keras, one kind looks at `trainable` when it is called: {readers}. Called with `training=True` it
+    normalises by the batch, and once frozen by its statistics."""
     classes = {c for c in vars(layers).values() if inspect.isclass(c) and issubclass(c, layers.Layer)}
     readers = sorted(c.__name__ for c in classes if "self.trainable" in inspect.getsource(c.call))
     claim.exact("readers", ", ".join(readers), "BatchNormalization")
+    norm, value = layers.BatchNormalization(), np.random.default_rng(0).normal(3, size=(1000, 4)).astype("float32")
+    claim.close("mean_by_the_batch", numpy(norm(value, training=True)).mean(), 0, 0.01)
+    norm.trainable = False
+    by_statistics = numpy(norm(value, training=False))
+    claim.exact("frozen_by_statistics", bool(np.array_equal(numpy(norm(value, training=True)), by_statistics)), True)
+    claim.exact("statistics_are_others", bool(by_statistics.mean() > 1), True)
 
 
 def test_at_inference_silences_the_base_and_lets_it_train(claim):

@@ -306,9 +306,13 @@ def test_inserting_into_the_list_changes_nothing(claim, x, build):
 
 
 def test_behind_the_base_nothing_is_inserted(claim, program):
-    """The wrong twin: neither an insertion into `base.layers` nor a Dropout behind the base makes anything random inside it."""
+    """The wrong twin: neither an insertion into `base.layers` nor a Dropout behind the base makes anything random inside it,
+    as `insert_dropout` does."""
     twin = program("insert_into_a_model_wrong")
-    claim.exact("inside_after_all", twin["inside"](twin["appended"], twin["base"]), False)
+    claim.exact("inside_after_all", twin["random"](twin["base"]), False)
+    claim.exact("behind_the_base", twin["random"](twin["appended"]), True)
+    inserted = insert_dropout(pretrained(), relu, 0.2).get_layer("base")
+    claim.exact("inside_by_insert_dropout", twin["random"](inserted), True)
     claim.exact("base_layers", len(twin["base"].layers), 4)
 
 

@@ -155,13 +155,22 @@ def test_adam_takes_a_whole_step_for_any_penalty(claim):
 
 
 def test_max_norm_holds_for_every_unit(claim):
-    """A `MaxNorm(1)` holds after each step for all units, dropped or not: the largest norm is {norm:.2f}."""
-    hidden = layers.Dense(100, kernel_constraint=keras.constraints.MaxNorm(1), kernel_initializer="ones")
-    model = keras.Sequential([keras.Input((20,)), hidden, layers.Dropout(0.5), layers.Dense(1)])
-    model.compile("sgd", "mse")
-    model.train_on_batch(np.ones((1, 20), "float32"), np.ones((1, 1), "float32"))
-    norms = np.linalg.norm(numpy(hidden.kernel), axis=0)
-    claim.close("norm", norms.max(), 1, 1e-5)
+    """A `MaxNorm(1)` holds after each of {steps} steps for all units, dropped or not: the largest norm is {norm:.2f}. Without
+    it they grow beyond that."""
+    rng, largest, steps = np.random.default_rng(0), {}, 20
+    x, y = rng.normal(size=(256, 20)).astype("float32"), rng.normal(scale=10, size=(256, 1)).astype("float32")
+    for name, constraint in {"free": None, "norm": keras.constraints.MaxNorm(1)}.items():
+        hidden = layers.Dense(100, activation="relu", kernel_constraint=constraint)
+        model = keras.Sequential([keras.Input((20,)), hidden, layers.Dropout(0.5), layers.Dense(1)])
+        model.compile(keras.optimizers.Adam(0.05), "mse")
+        norms = []
+        for _ in range(steps):
+            model.train_on_batch(x, y)
+            norms.append(np.linalg.norm(numpy(hidden.kernel), axis=0).max())
+        largest[name] = max(norms)
+    claim.exact("steps", steps, 20)
+    claim.close("norm", largest["norm"], 1, 1e-5)
+    claim.exact("free_ones_grow", bool(largest["free"] > 1.5), True)
 
 
 def test_in_a_linear_model_dropout_is_a_penalty(claim):
