@@ -164,7 +164,7 @@ class Site:
 
     def reference(self, key: str, anchor: str = "ref-") -> str:
         paper = self.papers[key]
-        names = [" ".join(p.prelast_names + p.last_names) for p in paper.persons["author"]]
+        names = [_unicode(" ".join(p.prelast_names + p.last_names)) for p in paper.persons["author"]]
         who = names[0] if len(names) == 1 else f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} et al."
         f = {k: _unicode(v) for k, v in paper.fields.items() if k != "url"}
         where = f.get("journal") or f.get("booktitle") or f.get("publisher", "")

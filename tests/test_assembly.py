@@ -63,6 +63,11 @@ def test_a_paper_is_listed_with_the_questions_that_cite_it(site):
     assert "[Does half of the units stay?](questions/half.md)" in site.reference_list()
 
 
+def test_a_team_is_named_without_the_braces_that_keep_its_words_together(project):
+    project.edit("docs/references.bib", "{Author, An}", "{{Half team}}")
+    assert "Half team (2014)" in pages.Site(project.root).reference_list()
+
+
 def test_a_citation_on_another_page_leads_to_the_references(site):
     assert "(references.md#ref-author2014half)" in site.fill("[@author2014half]", "where", "")
     assert "(#ref-author2014half)" in site.fill("[@author2014half]", "half", "../")
