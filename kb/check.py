@@ -484,7 +484,7 @@ def _devices(root: Path) -> str:
         records = [evidence.load(root, runner) for runner in evidence.runners(root)]
     except Problem:
         return ""  # reported with the records
-    return "; ".join(record["environment"].get("device", "") for record in records)
+    return "; ".join(ran.get("device", "") for record in records for ran in evidence.environments(record))
 
 
 def _link_problems(root: Path, path: Path, text: str) -> list[tuple[int, str]]:

@@ -1,8 +1,8 @@
 """Write and read the records of what ran where; say whether a record is still fresh and untouched.
 
-A record, `evidence/<device>-<backend>.json`, holds the environment once, then each claim by question: its sentence,
-outcome, day, seconds, measured values, and the hash of every file that it rests on; then, where they were timed, how
-long the programs took. A seal, the hash of the entry itself, makes a hand-edited value show. `Value` is one measured
+A record, `evidence/<device>-<backend>.json`, holds the environment of the last whole run, then each claim by question:
+its sentence, outcome, day, seconds, measured values, the hash of every file that it rests on, and its own environment
+where that is another one; then, where they were timed, how long the programs took. A seal, the hash of the entry itself, makes a hand-edited value show. `Value` is one measured
 number with what it was checked against.
 """
 
@@ -135,6 +135,21 @@ def values(root: Path, record: dict | None = None) -> dict[str, dict[str, Value]
     return found
 
 
+def ran_in(record: dict, item: dict) -> dict[str, str]:
+    """The environment in which a claim of a record was measured: its own, or that of the whole record."""
+    return item.get("environment") or _unsealed(record["environment"])
+
+
+def environments(record: dict, slugs: Iterable[str] | None = None) -> list[dict[str, str]]:
+    """The environments in which the claims of a record were measured, those of some questions or of all."""
+    found: list[dict[str, str]] = []
+    for slug in record["claims"] if slugs is None else slugs:
+        for item in record["claims"].get(slug, {}).values():
+            if ran_in(record, item) not in found:
+                found.append(ran_in(record, item))
+    return found
+
+
 def fill(placeholder: str, measured: dict[str, dict[str, Value]]) -> str:
     """The text for `slug.name`, `slug.name.low` or `slug.name.interval`, with an optional `:format`."""
     match = MEASURED.match(placeholder)
@@ -186,8 +201,11 @@ def today(root: Path) -> Callable[..., dict[str, str]]:
 
 def seal(entry: dict) -> str:
     """The hash of an entry's own content."""
-    content = {key: value for key, value in entry.items() if key != "seal"}
-    return digest(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
+    return digest(json.dumps(_unsealed(entry), sort_keys=True, ensure_ascii=False).encode())
+
+
+def _unsealed(entry: dict) -> dict:
+    return {key: value for key, value in entry.items() if key != "seal"}
 
 
 def stale(root: Path, slug: str, entry: dict, runner: str = DEFAULT, now: dict | None = None) -> list[str]:
@@ -213,31 +231,34 @@ def write(
 ) -> None:
     """Write the entries of a run, question by question; `seconds` says how long each question's programs took.
 
-    `whole` replaces the record; otherwise the questions that ran replace theirs, which only the environment that
-    recorded the others may do. A study's entries stay until it is run again. Raises `Problem` if the environment is
-    another one.
+    `whole` replaces the record; otherwise the questions that ran replace theirs. A study's entries stay until it is run
+    again. Entries that were measured in another environment than the record's say in which.
     """
     path = record_path(root, runner)
     path.parent.mkdir(exist_ok=True)
     with _alone(path):
         old = load(root, runner)
-        before = {k: v for k, v in old["environment"].items() if k != "seal"}
-        if before and before != environment and not whole:
-            changed = [k for k in before.keys() | environment.keys() if before.get(k) != environment.get(k)]
-            raise Problem(
-                f"evidence/{runner}.json was recorded in another environment ({', '.join(sorted(changed))} differ): "
-                "record every question again with `make record`."
-            )
+        common = environment if whole else _unsealed(old["environment"]) or environment
+
+        def placed(item: dict, where: dict[str, str]) -> dict:
+            if item["seal"] != seal(item):
+                return item  # edited by hand, which must go on to show
+            made = {k: v for k, v in item.items() if k not in ("environment", "seal")}
+            made |= {"environment": where} if where != common else {}
+            return {**made, "seal": seal(made)}
+
         merged = {} if whole else dict(old["claims"])
         for slug, tests in entries.items():
             is_study = any(item.get("study") for item in tests.values())
             kept = {t: item for t, item in old["claims"].get(slug, {}).items() if bool(item.get("study")) != is_study}
+            kept = {test: placed(item, ran_in(old, item)) for test, item in kept.items()}
+            tests = {test: placed(item, environment) for test, item in tests.items()}
             known = [c.test for c in claims(root, slug) if c.is_about(runner)]
             merged[slug] = {test: (kept | tests)[test] for test in known if test in kept | tests}
         timed = {slug: _timed(root, programs) for slug, programs in (seconds or {}).items() if slug in entries}
         timed = ({} if whole else old.get("programs", {})) | timed
         content = {
-            "environment": {**environment, "seal": seal(environment)},
+            "environment": {**common, "seal": seal(common)},
             "claims": {slug: merged[slug] for slug in sorted(merged)},
             **({"programs": {slug: timed[slug] for slug in sorted(timed)}} if timed else {}),
         }
@@ -414,8 +435,8 @@ def problems(root: Path) -> list[str]:
 def _foreign(root: Path, runner: str, record: dict) -> list[str]:
     """What a record says of a device or of claims that its own run did not see."""
     name, found = f"evidence/{runner}.json", []
-    if runner_of(record["environment"]) != runner:
-        found.append(f"{name}: its environment is that of {runner_of(record['environment'])}: no {runner} ran.")
+    ran = {runner_of(e) for e in (_unsealed(record["environment"]), *environments(record))}
+    found += [f"{name}: its environment is that of {other}: no {runner} ran." for other in sorted(ran - {runner})]
     for slug, tests in record["claims"].items():
         wrong = [test for test, item in tests.items() if not set(locks(runner)) <= item["files"].keys()]
         if wrong:

@@ -62,9 +62,9 @@ class Marks:
         """A claim's sentence with what the first runner that has it measured."""
         return self.entry(slug, claim.test).get("sentence") or re.sub(r"\{[^{}]*\}", "…", claim.sentence)
 
-    def name(self, runner: str) -> str:
-        """`CPU, TensorFlow 2.21.0, Keras 3.15.1`."""
-        env = self.records.get(runner, {"environment": {}})["environment"]
+    def name(self, runner: str, item: dict) -> str:
+        """Where an entry was measured: `CPU, TensorFlow 2.21.0, Keras 3.15.1`."""
+        env = evidence.ran_in(self.records[runner], item)
         backend = runner.rpartition("-")[2]
         versions = f"{BACKENDS[backend]} {env.get(backend, '')}".strip()
         return f"{self._device(runner)}, {versions}" + (f", Keras {env['keras']}" if "keras" in env else "")
@@ -103,12 +103,16 @@ class Marks:
         return marks
 
     def versions(self, slug: str) -> str:
-        """What ran a question's claims, in one sentence: `TensorFlow 2.21.0 and JAX 0.10.2, each with Keras 3.15.1`."""
-        ran = [r["environment"] for r in self.records.values() if r["claims"].get(slug)]
-        found = {b: e[b] for e in ran if (b := e.get("backend")) and b in e}
-        keras = sorted({e["keras"] for e in ran if "keras" in e})
-        ran = _enumerate([f"{BACKENDS[b]} {version}" for b, version in found.items()])
-        return f"{ran}{', each' * (len(found) > 1)} with Keras {_enumerate(keras)}" if keras else ran
+        """What ran a question's claims and on what, in one sentence:
+        `TensorFlow 2.21.0 and JAX 0.10.2, each with Keras 3.15.1, on AMD EPYC with 2 cores`.
+        """
+        ran = [env for record in self.records.values() for env in evidence.environments(record, [slug])]
+        backends = dict.fromkeys(f"{BACKENDS[b]} {e[b]}" for e in ran if (b := e.get("backend")) and b in e)
+        keras = dict.fromkeys(e["keras"] for e in ran if "keras" in e)
+        devices = dict.fromkeys(e["device"].replace(", ", " with ") for e in ran if "device" in e)
+        words = _enumerate(list(backends))
+        words += f"{', each' * (len(backends) > 1)} with Keras {_enumerate(sorted(keras))}" if keras else ""
+        return words + (f", on {_enumerate(list(devices))}" if devices else "")
 
     def verdict(self, slug: str) -> Mark:
         """One line below the answer: how many claims, where they passed, when."""
@@ -150,27 +154,28 @@ class Marks:
             kind, item = self.status(runner, slug, test)
             if item:
                 when = f", {item['date']}{', before the last change' * (kind == 'stale')}"
-                lines.append(f"- **{self.name(runner)}{when}:** {item['sentence']}")
+                lines.append(f"- **{self.name(runner, item)}{when}:** {item['sentence']}")
         return "\n".join(lines) or "*Not timed yet: this takes a run on a GPU, and none has been recorded.*"
 
     # ------------------------------------------------------------------------------- the page `verified`
 
     def runners_table(self) -> str:
-        """Each runner with its versions, and how many claims hold on it."""
+        """Each runner with its machines and versions, and how many claims hold there."""
         rows = ["| runner | machine | versions | last run | claims |", "| --- | --- | --- | --- | --- |"]
         for runner, record in self.records.items():
-            env = record["environment"]
-            versions = [f"{PACKAGES[p]} {env[p]}" for p in (env["backend"], "keras") if p in env]
-            versions += [f"Python {env['python']}"] if "python" in env else []
-            versions += [f"driver {env['driver']}, CUDA {env['cuda']}"] if "driver" in env else []
-            counts = [self._count(runner, slug) for slug in self.questions]
-            days = [day for _, _, day in counts if day]
-            backend = BACKENDS[env["backend"]]
-            rows.append(
-                f"| {self._device(runner)}, {backend} | {env.get('device', '')}, {env.get('system', '')} "
-                f"| {', '.join(versions)} | {max(days, default='')} "
-                f"| {sum(c[0] for c in counts)} of {sum(c[1] for c in counts)} verified |"
-            )
+            asked = [(slug, c.test) for slug in self.questions for c in self.claims[slug] if c.is_about(runner)]
+            found = [self.status(runner, *claim) for claim in asked]
+            for env in evidence.environments(record):
+                versions = [f"{PACKAGES[p]} {env[p]}" for p in (env["backend"], "keras") if p in env]
+                versions += [f"Python {env['python']}"] if "python" in env else []
+                versions += [f"driver {env['driver']}, CUDA {env['cuda']}"] if "driver" in env else []
+                here = [(kind, item["date"]) for kind, item in found if item and evidence.ran_in(record, item) == env]
+                rows.append(
+                    f"| {self._device(runner)}, {BACKENDS[env['backend']]} "
+                    f"| {env.get('device', '')}, {env.get('system', '')} "
+                    f"| {', '.join(versions)} | {max((day for _, day in here), default='')} "
+                    f"| {sum(kind == 'verified' for kind, _ in here)} of {len(asked)} verified |"
+                )
         gpus = [runner for runner in self.records if not runner.startswith("cpu-")]
         note = "" if gpus else "\n\nNo run on a GPU has been recorded yet."
         return "\n".join(rows) + note

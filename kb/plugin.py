@@ -580,4 +580,5 @@ def _cuda() -> str:
 def _processor() -> str:
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+    name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+    return re.sub(r"\((?:R|TM)\)", "", name)

@@ -546,6 +546,7 @@ CLAIM = "claims/half/test_half_of_them_stay"
         (_set(f"{CLAIM}/date", "2027-01-01"), "half.test_half_of_them_stay was edited by hand"),
         (_set(f"{CLAIM}/files/requirements~1test.txt", "0"), "half.test_half_of_them_stay was edited by hand"),
         (_set("environment/device", "a GPU"), "the environment was edited by hand"),
+        (_set(f"{CLAIM}/environment", {"device": "a GPU"}), "half.test_half_of_them_stay was edited by hand"),
         (_set("claims/half/test_new", None), "this is not a record as a run writes it"),
         (_set(f"{CLAIM}/values/share/colour", "red"), "this is not a record as a run writes it"),
         (lambda record: record.pop("claims"), "this is not a record as a run writes it"),
@@ -885,6 +886,21 @@ def timed(project):
 def _marks(project):
     questions = {"half": question.read(project.root / PAGE)}
     return marks.Marks(project.root, questions, {"half": question.claims(project.root, "half")})
+
+
+def test_pages_name_every_machine_that_measured(project):
+    def elsewhere(record):
+        item = record["claims"]["half"]["test_the_mistake_keeps_all"]
+        item["environment"] = {k: v for k, v in record["environment"].items() if k != "seal"} | {"device": "Other, 4 cores"}
+        item["seal"] = evidence.seal(item)
+
+    home = evidence.load(project.root)["environment"]["device"]
+    project.edit_record(elsewhere)
+    assert project.problems() == []
+    found = _marks(project)
+    assert found.versions("half").endswith(f", on {home} and Other with 4 cores")
+    rows = [row.split(" | ") for row in found.runners_table().splitlines()[2:4]]
+    assert [(row[1].partition(",")[0], row[4].partition(" ")[0]) for row in rows] == [(home, "1"), ("Other", "1")]
 
 
 def test_a_timed_claim_needs_no_record_of_a_processor(timed):
