@@ -1,9 +1,9 @@
 """Write and read the records of what ran where; say whether a record is still fresh and untouched.
 
-A record, `evidence/<device>-<backend>.json`, holds the environment of the last whole run, then each claim by question:
-its sentence, outcome, day, seconds, measured values, the hash of every file that it rests on, and its own environment
-where that is another one; then, where they were timed, how long the programs took. A seal, the hash of the entry itself, makes a hand-edited value show. `Value` is one measured
-number with what it was checked against.
+A record, `evidence/<device>-<backend>.json`, holds the environment of the last whole run, then each claim by
+question: its sentence, outcome, day, seconds, measured values, the hash of every file that it rests on, and its own
+environment where that is another one; then, where they were timed, how long the programs took. A seal, the hash of
+the entry itself, makes a hand-edited value show. `Value` is one measured number with what it was checked against.
 """
 
 import contextlib

@@ -163,7 +163,9 @@ def test_a_study_keeps_the_environment_that_ran_it(project, entries):
 
 def test_a_run_elsewhere_does_not_seal_what_was_edited(project, entries):
     long = evidence.entry(project.root, "half", "It stays.", "passed", "2026-01-01", 99, {}, study=True)
-    evidence.write(project.root, "cpu-tensorflow", _environment(project), {"half": {"test_half_of_them_stay": long}}, False)
+    evidence.write(
+        project.root, "cpu-tensorflow", _environment(project), {"half": {"test_half_of_them_stay": long}}, False
+    )
     project.edit_record(lambda record: record["claims"]["half"]["test_half_of_them_stay"].update(sentence="All."))
     short = {"test_the_mistake_keeps_all": entries["test_the_mistake_keeps_all"]}
     evidence.write(project.root, "cpu-tensorflow", ENVIRONMENT, {"half": short}, whole=True)

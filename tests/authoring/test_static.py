@@ -891,7 +891,9 @@ def _marks(project):
 def test_pages_name_every_machine_that_measured(project):
     def elsewhere(record):
         item = record["claims"]["half"]["test_the_mistake_keeps_all"]
-        item["environment"] = {k: v for k, v in record["environment"].items() if k != "seal"} | {"device": "Other, 4 cores"}
+        item["environment"] = {k: v for k, v in record["environment"].items() if k != "seal"} | {
+            "device": "Other, 4 cores"
+        }
         item["seal"] = evidence.seal(item)
 
     home = evidence.load(project.root)["environment"]["device"]
