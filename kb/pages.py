@@ -16,10 +16,8 @@ from kb import evidence, notebook_pages
 from kb import question as rooms
 from kb.check import LEVELS
 from kb.marks import Mark, Marks
-from kb.question import BACKENDS, Claim, Problem, Question, module
+from kb.question import BACKENDS, Claim, Problem, Question, keras_for, module
 
-KERAS = "keras>=3.12"  # what the programs were tried with
-NEWER = {"rate": "keras>=3.14"}  # before, Dropout(1) is an error on TensorFlow
 # a program and, where it stands right behind, the same for one backend
 INCLUDED = re.compile(
     r'^```python\n--8<-- "snippets/(\w+)\.py"\n```$'
@@ -111,7 +109,7 @@ class Site:
         beside = sorted(p.name for p in rooms.imported_snippets(tree, self.root))
         named = [b for b in BACKENDS if b in tops or path.stem.endswith(f"_{b}")]
         others = sorted(tops - set(BACKENDS) - {"keras"} - {Path(b).stem for b in beside} - STANDARD)
-        packages = [f"`{NEWER.get(path.stem, KERAS)}`"] if "keras" in tops or beside else []
+        packages = [f"`{keras_for(path)}`"] if "keras" in tops or beside else []
         packages += [f"`{b}`" for b in named] or (["a backend"] if packages else [])
         packages += [f"`{rooms.PACKAGES.get(name, name)}`" for name in others]
         text = f"Needs {_enumeration(packages)}" if packages else "Needs Python alone"

@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 
 from kb import evidence, fork
 from kb.evidence import SIGMAS, Value
-from kb.question import BACKENDS, Problem, backend_of, claims, owner, rests_on, slug_of, slugs
+from kb.question import BACKENDS, Problem, backend_of, claims, keras_for, owner, rests_on, slug_of, slugs
 
 CUDA_PACKAGES = ("nvidia-cuda-runtime", "nvidia-cudnn")  # in which JAX's own CUDA comes
 _config: pytest.Config  # of this run: a report does not lead back to it
@@ -197,6 +197,8 @@ def pytest_itemcollected(item):
             why = f"holds in {' or '.join(holds.args)}: {holds.kwargs['why']}"
             item.add_marker(pytest.mark.xfail(reason=why, strict=True))  # which proves the other side
     named = backend_of(item.path)
+    if isinstance(item, SnippetItem) and not _installed(keras_for(item.path)):
+        item.add_marker(pytest.mark.skip(reason=f"{item.path.name} needs {keras_for(item.path)}"))
     if isinstance(item, SnippetItem) and named not in (None, backend):
         item.add_marker(pytest.mark.skip(reason=f"{item.path.name} is a program for {BACKENDS[named]}"))
 

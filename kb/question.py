@@ -31,6 +31,11 @@ TOPICS = {  # the site's topics, in the order of the home page
 
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where there is one, tenfold as quick
 PACKAGES = {"sklearn": "scikit-learn"}  # where a package is called otherwise than its module
+KERAS = "keras>=3.13"  # what the programs are tried with, down to `oldest.pip`
+NEWER = {
+    "rate": "keras>=3.14",  # before, Dropout(1) is an error on TensorFlow
+    "export_tensorflow": "keras>=3.15",  # before, LiteRT files take no `Path`
+}
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 PLACEHOLDER = re.compile(r"\{\{\s*(.*?)\s*\}\}")
@@ -232,6 +237,11 @@ def _longer(root: Path, path: Path, slug: str) -> list[str]:
     words = slug_of(path).split("-")
     names = ["-".join(words[:i]) for i in range(1, len(words) + 1)]
     return [n for n in names if n.startswith(slug) and (root / f"docs/questions/{n}.md").exists()]
+
+
+def keras_for(program: Path) -> str:
+    """The versions of Keras that a program runs with: `keras>=3.13`, or later ones."""
+    return NEWER.get(program.stem, KERAS)
 
 
 def backend_of(path: Path | str) -> str | None:

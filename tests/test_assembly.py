@@ -32,7 +32,7 @@ def test_a_program_says_what_it_needs(project):
     project.write("snippets/half.py", '"""x"""\n\nimport json\n\nimport keras\nfrom half_wrong import kept\n')
     project.write("snippets/half_wrong.py", '"""x"""\n\nimport sklearn.datasets\n\nkept = 1\n')
     page = pages.Site(project.root).question_page(pages.Site(project.root).questions["half"])
-    assert "Needs `keras>=3.12` and a backend, and [half_wrong.py](../snippets/half_wrong.py) beside it." in page
+    assert "Needs `keras>=3.13` and a backend, and [half_wrong.py](../snippets/half_wrong.py) beside it." in page
     assert "Needs `scikit-learn`." in page
 
 

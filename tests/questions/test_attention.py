@@ -65,7 +65,8 @@ def test_a_token_may_hear_nobody(claim):
 
 def test_the_first_token_of_a_causal_layer_is_hit_hardest(claim):
     """In causal attention the first token hears only itself, so at rate `0.3` it hears nothing in a share of
-    {first:.2f} of the training samples; the sixth in {sixth:.4f}."""
+    {first:.2f} of the training samples; the sixth, with six to hear, in {sixth.expected:.4f} by arithmetic, and here in
+    {sixth:.4f}."""
     on = weights(transparent(dropout=0.3), x, training=True, use_causal_mask=True)
     claim.share("first", (on[:, 0] == 0).all(axis=1), 0.3)
     claim.share("sixth", (on[:, 5] == 0).all(axis=1), 0.3**6)
@@ -154,7 +155,7 @@ def test_the_rate_cannot_be_set_afterwards(claim):
 
 
 def test_flash_attention_and_dropout_exclude_each_other(claim):
-    """Flash attention asked for together with dropout is refused: “{message}”."""
+    """Flash attention asked for together with dropout is refused: “{message}”"""
     with pytest.raises(ValueError) as error:
         layers.MultiHeadAttention(2, 8, dropout=0.1, flash_attention=True)
     message = str(error.value).partition(". ")[0] + "."

@@ -194,16 +194,25 @@ def test_pytorch_rounds_the_scale_down(claim):
     claim.exact("torch_one", kept_one(), 1 + 1 / 128)
 
 
-@OTHERS
-@pytest.mark.differs("twelve_others", see="test_jax_rounds_the_scale_up")
-def test_behind_twelve_the_mean_has_moved_by_the_scale_alone(claim):
-    """The wrong twin: behind twelve Dropouts at `0.01` in bfloat16 the mean of ones is {twelve_others:.3f}, although the
-    rate is kept: the scale is rounded twelve times."""
-    claim.sampled("twelve_float32_others", mean_behind("float32"), 1, ((0.99**-12 - 1) / N) ** 0.5, N)
+def moved_by_the_scale(claim, name):
     one, scale = kept_one(), 1.0
     for _ in range(12):
         scale = float(as_array(keras.ops.cast(scale * one, "bfloat16")))
     expected = scale * 0.99**12
-    measured = mean_behind("bfloat16")
-    claim.sampled("twelve_others", measured, expected, expected * ((0.99**-12 - 1) / N) ** 0.5, N)
-    claim.exact("twelve_others_moved", abs(measured - 1) > 0.02, True)
+    claim.sampled(name, mean_behind("bfloat16"), expected, expected * ((0.99**-12 - 1) / N) ** 0.5, N)
+    claim.sampled(f"{name}_float32", mean_behind("float32"), 1, ((0.99**-12 - 1) / N) ** 0.5, N)
+    return expected
+
+
+@pytest.mark.only("jax", why="PyTorch rounds the scale down")
+def test_on_jax_the_mean_behind_twelve_rises(claim):
+    """The wrong twin: on JAX the mean of ones behind twelve Dropouts at `0.01` in bfloat16 is {twelve_jax:.3f}, although the
+    rate is kept: the scale is rounded up twelve times."""
+    claim.exact("above_one", moved_by_the_scale(claim, "twelve_jax") > 1.02, True)
+
+
+@pytest.mark.only("torch", why="JAX rounds the scale up")
+def test_on_pytorch_the_mean_behind_twelve_falls(claim):
+    """The wrong twin: on PyTorch the mean of ones behind twelve Dropouts at `0.01` in bfloat16 is {twelve_torch:.3f},
+    although the rate is kept: the scale is rounded down twelve times."""
+    claim.exact("below_one", moved_by_the_scale(claim, "twelve_torch") < 0.98, True)

@@ -49,7 +49,7 @@ def test_the_share_and_the_scale_stay(claim):
 
 def test_shared_masks_take_whole_features_away(claim):
     """At rate `0.5` a shared mask takes a feature away for all 12 steps with probability {shared:.2f}; with a draw for
-    each value this happens with probability {separate:.4f}."""
+    each value this happens with probability {separate.expected:.5f} by arithmetic, and here in a share of {separate:.5f}."""
     gone = zeros(layers.Dropout(0.5, noise_shape=(None, 1, None))).all(axis=1)
     claim.share("shared", gone, 0.5)
     gone = zeros(layers.Dropout(0.5)).all(axis=1)
