@@ -117,7 +117,7 @@ class Site:
             text += f", and {_enumeration([f'[{b}](../snippets/{b})' for b in beside])} beside it"
         seconds = self._seconds(path)
         if seconds:
-            text += f". Takes about {seconds:.0f} s on a CPU"
+            text += f". Takes about {seconds:.0f}\u00a0s on a CPU"
         return text + "."
 
     def _seconds(self, path: Path) -> float | None:
@@ -152,7 +152,7 @@ class Site:
             "",
             self.marks.sentence(slug, claim),
             "",
-            f"{_marks(self.marks.of(slug, claim))} · [the test]({anchor}){{ .test }}",
+            f"{_marks(self.marks.of(slug, claim))} ·\u00a0[the\u00a0test]({anchor}){{ .test }}",
             "",
             _measured_table(item),
             "</div>",

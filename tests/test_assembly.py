@@ -47,7 +47,9 @@ def test_a_program_that_was_timed_says_how_long_it_takes(project):
     record["programs"] = {"half": {"half.py": {"seconds": 3.6, "file": digest, "seal": ""}}}
     project.write("evidence/cpu-tensorflow.json", json.dumps(record))
     needs = "Needs Python alone"
-    assert pages.Site(project.root)._needs(project.root / "snippets/half.py") == f"{needs}. Takes about 4 s on a CPU."
+    assert (
+        pages.Site(project.root)._needs(project.root / "snippets/half.py") == f"{needs}. Takes about 4\u00a0s on a CPU."
+    )
     project.write("snippets/half.py", project.read("snippets/half.py") + "# another program now\n")
     assert pages.Site(project.root)._needs(project.root / "snippets/half.py") == f"{needs}."
 

@@ -62,14 +62,17 @@ def alike(shape, dtype=None):
     return keras.ops.tile(glorot((REPLICAS, *shape[1:]), dtype), (len(ARMS), 1, 1))
 
 
-def dense(units, activation=None):
-    strength = each([l2 for _, l2, _ in ARMS.values()], (ALL, 1, 1))
+class L2(keras.regularizers.Regularizer):
+    """A strength for each arm."""
 
-    def l2(kernel):
+    def __call__(self, kernel):
+        strength = each([l2 for _, l2, _ in ARMS.values()], (ALL, 1, 1))
         return keras.ops.sum(keras.ops.convert_to_tensor(strength) * keras.ops.square(kernel))
 
+
+def dense(units, activation=None):
     shape = {"output_shape": (ALL, units), "bias_axes": "ro", "kernel_initializer": alike}
-    return layers.EinsumDense("bri,rio->bro", activation=activation, kernel_regularizer=l2, **shape)
+    return layers.EinsumDense("bri,rio->bro", activation=activation, kernel_regularizer=L2(), **shape)
 
 
 def measure(model, x, y):
