@@ -127,7 +127,8 @@ class Marks:
         where = " and ".join(f"{device} with {_enumerate(backends)}" for device, backends in by_device.items())
         waiting = sum(claim.timed and not self.entry(slug, claim.test) for claim in self.claims[slug])
         later = f"; {waiting} wait{'s' * (waiting == 1)} for a GPU" if waiting else ""
-        count = len(self.claims[slug]) - waiting
+        # a claim about a backend that has not run it is not verified
+        count = sum(any(self.status(r, slug, c.test)[0] == "verified" for r in whole) for c in self.claims[slug])
         return "verified", f"{count} claims verified on {where}, {max(counts[r][2] for r in whole)}{later}"
 
     def _count(self, runner: str, slug: str) -> tuple[int, int, str]:

@@ -905,6 +905,24 @@ def test_pages_name_every_machine_that_measured(project):
     assert [(row[1].partition(",")[0], row[4].partition(" ")[0]) for row in rows] == [(home, "1"), ("Other", "1")]
 
 
+def test_a_claim_about_a_backend_that_has_not_run_is_not_counted(project):
+    proof = "tests/questions/test_half.py"
+    project.write(
+        proof,
+        project.read(proof)
+        + '''
+
+@pytest.mark.only("torch", why="it is PyTorch's")
+def test_it_is_of_torch(claim):
+    """It is so in PyTorch."""
+    claim.exact("so", True, True)
+''',
+    )
+    project.record()
+    project.edit_record(lambda record: record["claims"]["half"].pop("test_it_is_of_torch", None))
+    assert _marks(project).verdict("half")[1].startswith("2 claims verified on CPU with TensorFlow, ")
+
+
 def test_a_timed_claim_needs_no_record_of_a_processor(timed):
     assert timed.problems() == []
     assert "test_it_takes_a_while" not in timed.read(RECORD)
