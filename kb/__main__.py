@@ -98,7 +98,7 @@ answer: >
 also_asked:
   - {question}
 level: start
-topic: placement
+topic: placement  # or {topics}
 references: []
 related: []
 ---
@@ -184,7 +184,11 @@ def new(root: Path, text: str, slug: str | None = None) -> int:
         return 2
     name = question.module(slug)
     rooms = {
-        f"docs/questions/{slug}.md": PAGE.format(question=json.dumps(text, ensure_ascii=False), name=name),
+        f"docs/questions/{slug}.md": PAGE.format(
+            question=json.dumps(text, ensure_ascii=False),
+            name=name,
+            topics=", ".join(t for t in question.TOPICS if t != "placement"),
+        ),
         f"snippets/{name}.py": SNIPPET.format(first="What the program shows."),
         f"snippets/{name}_wrong.py": SNIPPET.format(first="The mistake: what it is."),
         f"tests/questions/test_{name}.py": PROOF.format(question=text, name=name),

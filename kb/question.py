@@ -31,7 +31,7 @@ TOPICS = {  # the site's topics, in the order of the home page
 
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where there is one, tenfold as quick
 PACKAGES = {"sklearn": "scikit-learn"}  # where a package is called otherwise than its module
-KERAS = "keras>=3.13"  # before, the two networks of a comparison do not start alike
+KERAS = "keras>=3.13"  # in 3.12.0 the two networks of a comparison do not start alike
 NEWER = {
     "rate": "keras>=3.14",  # before, Dropout(1) is an error on TensorFlow
     "export_tensorflow": "keras>=3.15",  # before, LiteRT files take no `Path`

@@ -261,8 +261,9 @@ def repeated(x, y, steps, seed):
 
 def test_the_same_batches_in_every_epoch_hide_part_of_the_gain(claim, noisy, monkeypatch):
     """Beside BatchNormalization the order of the examples matters. With the same batches in every epoch, which is what
-    `fit` does on TensorFlow after `set_random_seed`, the network without Dropout gains {same_none.interval:+.1f}
-    percentage points and the one with Dropout behind the last norm {same_last.interval:+.1f}, so that all that is left of
+    `fit` does on TensorFlow after `set_random_seed`, the accuracy of the network without Dropout changes by
+    {same_none.interval:+.1f} percentage points and of the one with Dropout behind the last norm by
+    {same_last.interval:+.1f}, so that all that is left of
     Dropout's gain is {same_gain.interval:+.1f}."""
     monkeypatch.setattr(fair_comparison, "batches", repeated)
     data = digits(500, 12, noise=0.3)
@@ -275,8 +276,8 @@ def test_the_same_batches_in_every_epoch_hide_part_of_the_gain(claim, noisy, mon
 
 
 def test_in_front_of_the_norm_it_costs_accuracy(claim, noisy):
-    """There, the same Dropout in front of each BatchNormalization reaches {front.interval:+.1f} percentage points less
-    than behind it and the ReLU."""
+    """There, the same Dropout in front of each BatchNormalization differs by {front.interval:+.1f} percentage points of
+    accuracy from behind it and the ReLU."""
     claim.trained("front", noisy["front"]["accuracy"] - noisy["behind"]["accuracy"], below=0)
 
 

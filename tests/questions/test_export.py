@@ -5,12 +5,10 @@ import numpy as np
 import pytest
 from export import draw, network, with_masks
 from keras import layers
-from packaging.version import Version
 
 numpy = keras.ops.convert_to_numpy
 tensorflow = pytest.mark.only("tensorflow", why="these files are written from a TensorFlow graph")
 pytorch = pytest.mark.only("torch", why="this file is written from a PyTorch graph")
-litert = pytest.mark.holds("keras>=3.13", why="Keras writes LiteRT files from then on")
 with_onnx = pytest.mark.only("tensorflow", "torch", why="on JAX the export needs another package, jax2onnx")
 
 
@@ -87,8 +85,6 @@ def start(path):
 
 
 FILES = {"onnx": onnx_file, "litert": lite_file, "tf_saved_model": saved_folder}
-if Version(keras.__version__) < Version("3.13"):
-    del FILES["litert"]
 
 
 def test_the_keras_file_keeps_the_layer(claim, tmp_path):
@@ -133,7 +129,6 @@ def ending_in(layer, shape):
 
 
 @tensorflow
-@litert
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_random_is_in_the_files(claim, kind, tmp_path):
     """Neither an ONNX nor a LiteRT file holds a random operation, be it for Dropout, SpatialDropout1D, GaussianNoise or
@@ -149,7 +144,6 @@ def test_nothing_random_is_in_the_files(claim, kind, tmp_path):
 
 
 @tensorflow
-@litert
 def test_an_lstm_needs_tensorflows_ops_with_and_without_dropout(claim, tmp_path):
     """An LSTM in a LiteRT file needs TensorFlow's own operations whether it has dropout or not, {dropout} and {plain} of
     them, for its loop; with `unroll=True` it needs {unrolled}."""
@@ -160,7 +154,6 @@ def test_an_lstm_needs_tensorflows_ops_with_and_without_dropout(claim, tmp_path)
 
 
 @tensorflow
-@litert
 def test_the_files_are_two_matrix_products(claim, x, tmp_path):
     """Of Dense, ReLU, Dropout and Dense, ONNX keeps {onnx}, and LiteRT {litert}; all three files predict what Keras
     predicts, the same at every run."""
@@ -188,7 +181,6 @@ def test_on_pytorch_nothing_of_it_is_in_the_file(claim, x, tmp_path):
 
 
 @tensorflow
-@litert
 def test_an_always_on_dropout_makes_files_that_do_not_load(claim, tmp_path):
     """A Dropout that is always on makes an ONNX and a LiteRT file, without an error, that do not load: they hold
     {onnx} and {litert}, which neither runtime has."""
@@ -244,10 +236,7 @@ def test_training_true_in_the_graph_reaches_a_saved_model_and_onnx(claim, tmp_pa
 
 
 @tensorflow
-@pytest.mark.holds(
-    "keras>=3.13,<3.16",
-    why="the LiteRT export, new in 3.13, passes training=False, which later versions do not hand down",
-)
+@pytest.mark.holds("keras<3.16", why="the LiteRT export passes training=False, which later versions do not hand down")
 def test_training_true_in_the_graph_vanishes_from_litert(claim, tmp_path):
     """The same model exported to LiteRT has no dropout, and no word is said: {operations} is all that it holds, and every
     run gives the same."""
@@ -270,7 +259,6 @@ def test_an_op_that_every_format_has(claim, file, tmp_path):
 
 
 @tensorflow
-@litert
 def test_with_a_global_seed_each_start_repeats_the_last(claim, tmp_path):
     """After `set_random_seed` that seed is written into the files, and each start of a runtime draws the same masks as the
     last; without it, LiteRT and SavedModel start anew each time, and onnxruntime repeats all the same."""
@@ -332,7 +320,6 @@ def test_onnx_wants_a_model_that_was_called(claim, tmp_path):
 
 
 @tensorflow
-@litert
 def test_litert_wants_its_suffix(claim, tmp_path):
     """The path of a LiteRT file has to end in `.tflite`."""
     with pytest.raises(ValueError, match="tflite"):
@@ -399,7 +386,6 @@ def test_every_format_takes_masks_as_an_input(claim, file, x, tmp_path):
 
 
 @tensorflow
-@litert
 def test_litert_sorts_its_inputs_by_name(claim, tmp_path):
     """LiteRT lists the inputs of this model as {litert}, sorted by name; the model itself has {keras}."""
     import tensorflow as tf

@@ -121,7 +121,6 @@ def test_two_layers_with_one_seed_agree_too(claim):
     claim.exact("equal_after_an_odd_call", bool((zeros(first, x) == zeros(second, x)).all()), False)
 
 
-@pytest.mark.holds("keras>=3.13", why="earlier versions take anything")
 @pytest.mark.parametrize(
     ("name", "shape"), [("text", "(None, 1)"), ("number", 8), ("zero", (None, 0, 8)), ("float", (None, 1.0, 8))]
 )

@@ -192,7 +192,7 @@ def test_loading_starts_the_sequence_anew(claim, tmp_path):
 @pytest.mark.only("tensorflow", why="`fit` shuffles with TensorFlow there")
 def test_a_seeded_fit_repeats_its_order_on_tensorflow(claim):
     """On TensorFlow, after `set_random_seed`, `fit` takes the examples in one and the same order in every epoch, and so in
-    the same batches: in {seeded} order in 4 epochs. Without a seed it takes {unseeded}."""
+    the same batches: {seeded} order in 4 epochs. Without a seed it takes {unseeded}."""
     import tensorflow as tf
 
     orders = orders_in_fit()
@@ -205,7 +205,7 @@ def test_a_seeded_fit_repeats_its_order_on_tensorflow(claim):
 
 @pytest.mark.only("tensorflow", why="Keras 2 runs on TensorFlow alone")
 def test_in_keras_2_a_seeded_fit_shuffles_anew(claim):
-    """In Keras 2 a seeded `fit` takes the examples in a new order in every epoch: in {seeded_in_keras_2} in 4 epochs."""
+    """In Keras 2 a seeded `fit` takes the examples in a new order in every epoch: {seeded_in_keras_2} orders in 4 epochs."""
     import tensorflow as tf
     import tf_keras
 
@@ -229,7 +229,7 @@ def test_in_keras_2_a_seeded_fit_shuffles_anew(claim):
 
 @pytest.mark.only("jax", "torch", why="on TensorFlow it does not")
 def test_a_seeded_fit_shuffles_anew_on_jax_and_pytorch(claim):
-    """On JAX and on PyTorch a seeded `fit` takes the examples in a new order in every epoch: in {orders} in 4 epochs."""
+    """On JAX and on PyTorch a seeded `fit` takes the examples in a new order in every epoch: {orders} orders in 4 epochs."""
     claim.exact("orders", len(np.unique(orders_in_fit(), axis=0)), 4)
 
 
@@ -258,7 +258,8 @@ def test_a_rate_of_zero_changes_nothing(claim):
 
 def test_any_other_rate_shifts_the_initial_weights(claim):
     """A Dropout with a rate above zero draws a seed when it is made. Under one seed, the layers behind it then start
-    from other weights than without it, and those in front from the same."""
+    from other weights than without it, and those in front from the same. Given a `seed` of its own it draws none, and all
+    stay the same."""
     without, half = network(None).get_weights(), network(0.5).get_weights()
     claim.exact("kernel_in_front_differs", bool(np.any(without[0] != half[0])), False)
     claim.exact("kernel_behind_differs", bool(np.any(without[2] != half[2])), True)
