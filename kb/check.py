@@ -18,6 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from kb import evidence, notebook_pages
 from kb.question import (
     BACKENDS,
+    CAPTIONED,
     CITATION,
     CODE,
     FENCE,
@@ -239,6 +240,9 @@ def _page_problems(root: Path, q: Question, known: list[str], record: dict | Non
         alone = "a list" if TIMING.match(match[1]) else "a figure" if FIGURE.match(match[1]) else ""
         if alone and not re.search(rf"^{re.escape(match[0])}$", prose, re.MULTILINE):
             say(match.start(), f"`{match[0]}` becomes {alone}: it stands on a line of its own.")
+    for match in CAPTIONED.finditer(prose):
+        if not match["caption"]:
+            say(match.start(), "the figure has no caption: say on the line below it what its marks are.")
     for match in re.finditer(r"\{\{|\}\}", PLACEHOLDER.sub(_blank, prose)):
         say(match.start(), f"`{match[0]}` without its other half: a placeholder is `{{{{ … }}}}` on one line.")
     unquoted = re.sub(r"^>.*$", _blank, prose[begin:], flags=re.MULTILINE)  # a quoted mistake may say any number

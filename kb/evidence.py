@@ -25,6 +25,7 @@ from kb.question import (
     backend_of,
     claims,
     clause,
+    enumeration,
     locks,
     module,
     own_files,
@@ -59,6 +60,8 @@ class Value:
     n: int | None = None
 
     def __format__(self, spec: str) -> str:
+        if isinstance(self.value, list | tuple) and all(isinstance(v, str) for v in self.value) and not spec:
+            return enumeration([f"`{name}`" for name in self.value])
         return format(self.value, spec)
 
     @property
@@ -78,7 +81,8 @@ class Interval:
     high: float
 
     def __format__(self, spec: str) -> str:
-        return _minus(f"{self.value:{spec}} (95 % interval {self.low:{spec}} to {self.high:{spec}})")
+        value, low, high = (_not_zero(x, spec) for x in (self.value, self.low, self.high))
+        return _minus(f"{value} (95 % interval {low} to {high})")
 
 
 def record_path(root: Path, runner: str = DEFAULT) -> Path:
@@ -502,6 +506,17 @@ def _lags(root: Path, slug: str, record: dict, now: Callable) -> list[str]:
 
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _not_zero(x: float, spec: str) -> str:
+    """A number in its format, with more digits where it would be shown as a zero that it is not."""
+    text = format(x, spec)
+    fixed = re.fullmatch(r"(\+?)\.(\d)f", spec)
+    for digits in range(int(fixed[2]) + 1, int(fixed[2]) + 4) if fixed and x else ():
+        if float(text):
+            break
+        text = format(x, f"{fixed[1]}.{digits}f")
+    return text
 
 
 def _minus(text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from kb import evidence
-from kb.question import BACKENDS, Claim, Question
+from kb.question import BACKENDS, Claim, Question, enumeration
 
 Mark = tuple[str, str]
 PACKAGES = {"keras": "Keras", "tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
@@ -60,7 +60,9 @@ class Marks:
 
     def sentence(self, slug: str, claim: Claim) -> str:
         """A claim's sentence with what the first runner that has it measured."""
-        return self.entry(slug, claim.test).get("sentence") or re.sub(r"\{[^{}]*\}", "…", claim.sentence)
+        recorded = self.entry(slug, claim.test).get("sentence")
+        holes = re.sub(r"\{[^{}]*\}", "…", claim.sentence)
+        return recorded or (holes if holes == claim.sentence else holes.rstrip(".") + " (not measured yet).")
 
     def name(self, runner: str, item: dict) -> str:
         """Where an entry was measured: `CPU, TensorFlow 2.21.0, Keras 3.15.1`."""
@@ -81,7 +83,7 @@ class Marks:
                 groups.setdefault((kind, device, item.get("date", "")), []).append(BACKENDS[backend])
         marks = []
         for (kind, device, day), backends in sorted(groups.items(), key=lambda group: KINDS.index(group[0][0])):
-            where = f"{device} with {_enumerate(backends)}"
+            where = f"{device} with {enumeration(backends)}"
             words = {
                 "verified": f"Verified on {where}, {day}",
                 "stale": f"Verified on {where}, {day}, before the last change",
@@ -92,7 +94,7 @@ class Marks:
         if claim.timed and not groups:
             marks.append(("none", "Timed on a GPU only, and not measured yet"))
         if claim.only:
-            about = _enumerate([BACKENDS[backend] for backend in claim.only])
+            about = enumeration([BACKENDS[backend] for backend in claim.only])
             marks.append(("apart", f"About {about} alone: {claim.only_why}"))
         if claim.holds:
             marks.append(("apart", f"Holds {' and '.join(map(_range, claim.holds))}: {claim.holds_why}"))
@@ -110,9 +112,9 @@ class Marks:
         backends = dict.fromkeys(f"{BACKENDS[b]} {e[b]}" for e in ran if (b := e.get("backend")) and b in e)
         keras = dict.fromkeys(e["keras"] for e in ran if "keras" in e)
         devices = dict.fromkeys(e["device"].replace(", ", " with ") for e in ran if "device" in e)
-        words = _enumerate(list(backends))
-        words += f"{', each' * (len(backends) > 1)} with Keras {_enumerate(sorted(keras))}" if keras else ""
-        return words + (f", on {_enumerate(list(devices))}" if devices else "")
+        words = enumeration(list(backends))
+        words += f"{', each' * (len(backends) > 1)} with Keras {enumeration(sorted(keras))}" if keras else ""
+        return words + (f", on {enumeration(list(devices))}" if devices else "")
 
     def verdict(self, slug: str) -> Mark:
         """One line below the answer: how many claims, where they passed, when."""
@@ -124,7 +126,7 @@ class Marks:
         by_device: dict[str, list[str]] = {}
         for runner in whole:
             by_device.setdefault(self._device(runner), []).append(BACKENDS[runner.rpartition("-")[2]])
-        where = " and ".join(f"{device} with {_enumerate(backends)}" for device, backends in by_device.items())
+        where = " and ".join(f"{device} with {enumeration(backends)}" for device, backends in by_device.items())
         waiting = sum(claim.timed and not self.entry(slug, claim.test) for claim in self.claims[slug])
         later = f"; {waiting} wait{'s' * (waiting == 1)} for a GPU" if waiting else ""
         # a claim about a backend that has not run it is not verified
@@ -191,7 +193,7 @@ class Marks:
         lines = [f"Of {compared} comparisons of a claim on two runners, in these the values differ:", ""]
         for d in self.disagreements:
             where = f"questions/{d.slug}.md"
-            both = _enumerate([f"{self._device(r)} with {BACKENDS[r.rpartition('-')[2]]}" for r in d.runners])
+            both = enumeration([f"{self._device(r)} with {BACKENDS[r.rpartition('-')[2]]}" for r in d.runners])
             why = f", as [another claim]({where}#{d.claim.differs_see}) says" if d.is_explained else ", unexplained"
             values = " and ".join(f"{v:.4g}" if isinstance(v, float) else f"`{v}`" for v in d.values)
             lines.append(
@@ -236,7 +238,3 @@ def _range(text: str) -> str:
         version = f"{name} {spec.version}" if not parts else spec.version
         parts.append(words[spec.operator].format(version))
     return ", ".join(parts) or f"in every {name}"
-
-
-def _enumerate(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

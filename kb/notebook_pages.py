@@ -58,14 +58,14 @@ def colab_name(slug: str) -> str:
     return f"{slug}-colab.ipynb"
 
 
-def figure(root: Path, slug: str, number: int) -> str:
+def figure(root: Path, slug: str, number: int, caption: str = "") -> str:
     """A figure of a notebook as its question's page shows it. Raises `Problem` if the notebook has no such figure."""
     there = _pictures(root, slug) if (root / f"notebooks/{slug}.ipynb").exists() else []
     if number > len(there):
         raise Problem(f"there is no figure {number} in notebooks/{slug}.ipynb, which has {len(there)}.")
     data, alt = there[number - 1]
     shown = _figure_markdown(number, data, alt, slug, f"../notebooks/{slug}/")
-    return f"{shown}\n\n[The notebook](../notebooks/{slug}.ipynb) draws it.\n{{ .caption }}"
+    return f"{shown}\n\n{caption.strip()} [The notebook](../notebooks/{slug}.ipynb) draws it.\n{{ .caption }}"
 
 
 def _figure_markdown(number: int, data: dict, alt: str, slug: str, folder: str = "") -> str:

@@ -16,7 +16,7 @@ from kb import evidence, notebook_pages
 from kb import question as rooms
 from kb.check import LEVELS
 from kb.marks import Mark, Marks
-from kb.question import BACKENDS, Claim, Problem, Question, keras_for, module
+from kb.question import BACKENDS, Claim, Problem, Question, enumeration, keras_for, module
 
 # a program and, where it stands right behind, the same for one backend
 INCLUDED = re.compile(
@@ -24,6 +24,7 @@ INCLUDED = re.compile(
     r'(?:\n\n^```python\n--8<-- "snippets/(\1_(?:jax|torch))\.py"\n```$)?',
     re.MULTILINE,
 )
+ON_PAPER = 100  # lines: a program that is longer is not printed, but where it is
 MEANING = {  # of the marks, in words
     "verified": "The test passed there on that day, and nothing that it rests on has changed since",
     "stale": "The test passed there on that day, but something that it rests on has changed since",
@@ -85,6 +86,7 @@ class Site:
     def _program(self, name: str) -> str:
         """A program with its name, what copies it, and what it needs."""
         path = self.root / f"snippets/{name}.py"
+        long = " long" if path.read_text(encoding="utf-8").count("\n") > ON_PAPER else ""
         buttons = "".join(
             f'<button type="button" class="copy" data-copy="{what}">{label}</button>'
             for what, label in (("program", "Copy"), ("all", "Copy with output"))
@@ -94,7 +96,7 @@ class Site:
         fence = f'```python\n--8<-- "snippets/{path.name}"\n```'
         return "\n\n".join(
             [
-                '<div class="program" markdown>',
+                f'<div class="program{long}" markdown>',
                 f'<div class="bar" data-search-exclude markdown="span">{bar}</div>',
                 fence,
                 f'<div class="needs" data-search-exclude markdown="span">{self._needs(path)}</div>',
@@ -112,9 +114,9 @@ class Site:
         packages = [f"`{keras_for(path)}`"] if "keras" in tops or beside else []
         packages += [f"`{b}`" for b in named] or (["a backend"] if packages else [])
         packages += [f"`{rooms.PACKAGES.get(name, name)}`" for name in others]
-        text = f"Needs {_enumeration(packages)}" if packages else "Needs Python alone"
+        text = f"Needs {enumeration(packages)}" if packages else "Needs Python alone"
         if beside:
-            text += f", and {_enumeration([f'[{b}](../snippets/{b})' for b in beside])} beside it"
+            text += f", and {enumeration([f'[{b}](../snippets/{b})' for b in beside])} beside it"
         seconds = self._seconds(path)
         if seconds:
             text += f". Takes about {seconds:.0f}\u00a0s on a CPU"
@@ -273,6 +275,9 @@ class Site:
 
         for pattern in (rooms.FENCE, rooms.CODE):
             markdown = pattern.sub(hold, markdown)
+        markdown = rooms.CAPTIONED.sub(
+            lambda m: notebook_pages.figure(self.root, slug, int(m["number"]), m["caption"]), markdown
+        )
         markdown = rooms.CITATION.sub(lambda m: self._citation(m, slug, up), markdown)
         markdown = rooms.PLACEHOLDER.sub(lambda m: self._placeholder(m[1], slug, up), markdown)
         while "\0" in markdown:
@@ -284,11 +289,9 @@ class Site:
             return LISTS[text](self)
         if text in PARTIALS:
             return (self.root / f"theme/partials/{text}.html").read_text(encoding="utf-8")
-        timing, proof, figure = rooms.TIMING.match(text), rooms.PROOF.match(text), rooms.FIGURE.match(text)
+        timing, proof = rooms.TIMING.match(text), rooms.PROOF.match(text)
         if timing:
             return self.marks.timing(slug, timing["test"])
-        if figure:
-            return notebook_pages.figure(self.root, slug, int(figure["number"]))
         return self.proof(proof["test"], proof["slug"] or slug, slug, up) if proof else evidence.fill(text, self.values)
 
     def proof(self, test: str, where: str, slug: str, up: str, words: str = "proven by a test") -> str:
@@ -353,10 +356,6 @@ def _unicode(latex: str) -> str:
     return str(Text.from_latex(latex))
 
 
-def _enumeration(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
-
-
 def _listing(q: Question, up: str) -> str:
     """A question and its answer, as lists show them."""
     return f"[{q.question}]({up}questions/{q.slug}.md){{ .question }}\n\n{q.answer}"
@@ -397,6 +396,8 @@ def _condition(value: evidence.Value) -> str:
 def _cell(value) -> str:
     if isinstance(value, float):
         return f"{value:.4g}".replace("-", "−")
+    if isinstance(value, list) and len(value) > 8 and len(set(map(str, value))) == 1:
+        return f"{len(value)} times {_cell(value[0])}"
     return f"`{value}`" if isinstance(value, str) else str(value)
 
 
@@ -404,7 +405,7 @@ TERM = re.compile(r"^(\S[^\n{]*?) \{ #([\w-]+) \}\n:   (.+(?:\n    .+)*)", re.MU
 TAG = re.compile(r"(<[^>]*>)")
 NOT_PROSE = re.compile(r"<(/?)(?:a|button|code|dt|figure|h[1-6]|math|pre|summary|svg|table)\b")
 CODE = re.compile(r"(<pre\b.*?</pre>|<code\b.*?</code>)", re.DOTALL)
-PERCENT = re.compile(r"(?<=\d) %")
+TOGETHER = re.compile(r"(?<=\d) (?=%)|(?<=\d) (?=to [+−]?[\d.,]+\))|(?<=\d to) (?=[+−]?[\d.,]+\))")
 
 
 def _terms(glossary: Path) -> dict[str, tuple[str, str]]:
@@ -442,10 +443,10 @@ def mark_terms(html_text: str, terms: dict[str, tuple[str, str]], glossary: str)
     return "".join(pieces)
 
 
-def keep_percents_together(html_text: str) -> str:
-    """No line ends between a number and its per cent sign."""
+def keep_together(html_text: str) -> str:
+    """No line ends between a number and its per cent sign, or within the bounds of an interval, `0.2 to 0.4)`."""
     pieces = CODE.split(html_text)
-    pieces[::2] = [PERCENT.sub("\u00a0%", piece) for piece in pieces[::2]]
+    pieces[::2] = [TOGETHER.sub("\u00a0", piece) for piece in pieces[::2]]
     return "".join(pieces)
 
 

@@ -42,6 +42,8 @@ PLACEHOLDER = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 MEASURED = re.compile(r"(?P<slug>[a-z0-9-]+)\.(?P<name>\w+)(?P<rest>(?:\.\w+)?(?::[^}]*)?)$")
 TIMING = re.compile(r"timing\s+(?P<test>test_\w+)$")
 FIGURE = re.compile(r"figure\s+(?P<number>[1-9]\d*)$")
+# on a line of its own, and what stands right below it
+CAPTIONED = re.compile(r"^\{\{\s*figure\s+(?P<number>[1-9]\d*)\s*\}\}(?P<caption>(?:\n.*\S.*)*)", re.MULTILINE)
 PROOF = re.compile(r"proof\s+(?:(?P<slug>[a-z0-9-]+)\.)?(?P<test>test_\w+)$")
 CITATION = re.compile(r"\[@(?P<key>[\w-]+)(?:,\s*(?P<place>[^\]]+))?\]")
 FENCE = re.compile(r"^( *)(`{3,}|~{3,})[^\n]*\n.*?^\1\2`*[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -414,6 +416,11 @@ def clause(error: object) -> str:
     """An error's message as the end of a sentence: its first line, without the full stop."""
     lines = str(error).strip().splitlines() or ["no message"]
     return lines[0].strip().rstrip(".:")
+
+
+def enumeration(words: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`; nothing of nothing."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def line_of(text: str, needle: str) -> int:

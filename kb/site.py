@@ -217,7 +217,7 @@ def _finish(html_text: str, page) -> dict:
     if page.file.src_uri.partition("/")[0] in GLOSSED:
         glossary = get_relative_url("glossary/", page.url)
         html_text = pages.mark_terms(html_text, state.terms, glossary)
-    html_text = pages.keep_percents_together(html_text)
+    html_text = pages.keep_together(html_text)
     html_text = re.sub(r'<p>(?=<img [^>]*src="[^"]*\bfigure-\d)', '<p class="figure" tabindex="0">', html_text)
     # wide code and wide tables scroll inside themselves, and a keyboard can scroll them; Material leaves tables with a
     # class alone

@@ -131,8 +131,13 @@ def test_only_the_first_use_in_running_text_is_marked(terms, text, marked):
 
 
 def test_no_line_ends_between_a_number_and_its_sign():
-    made = pages.keep_percents_together("<p>95 % of <code>95 % 2</code></p>")
+    made = pages.keep_together("<p>95 % of <code>95 % 2</code></p>")
     assert made == "<p>95\u00a0% of <code>95 % 2</code></p>"
+
+
+def test_the_bounds_of_an_interval_stay_on_one_line():
+    made = pages.keep_together("<p>+3 (95 % interval −0.2 to +1,000) from 2 to 4</p>")
+    assert made == "<p>+3 (95\u00a0% interval −0.2\u00a0to\u00a0+1,000) from 2 to 4</p>"
 
 
 # ------------------------------------------------------------------------------------------- notebooks

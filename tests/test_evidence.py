@@ -250,6 +250,24 @@ def test_a_placeholder_that_is_none_is_one_clear_sentence(placeholder, why):
     assert why in message and message.endswith(".") and "\n" not in message
 
 
+def test_a_list_of_names_reads_as_words():
+    names = {"names": evidence.Value("exact", ["a", "b", "c"])}
+    assert evidence.sentence("They are {names}.", names) == "They are `a`, `b` and `c`."
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown"),
+    [
+        (":+.1f", "+0.5 (95 % interval −0.04 to +1.0)"),
+        (":.2f", "0.50 (95 % interval −0.04 to 1.00)"),
+        (":.0f", "0.5 (95 % interval −0.04 to 1)"),
+    ],
+)
+def test_a_bound_is_not_shown_as_a_zero_that_it_is_not(spec, shown):
+    gain = {"gain": evidence.Value("trained", 0.499, low=-0.04, high=0.999)}
+    assert evidence.sentence(f"{{gain.interval{spec}}}", gain) == shown
+
+
 def test_a_claims_sentence_shows_its_own_values():
     text = "A share of {share:.3f}, a loss of {loss:.2f}."
     assert evidence.sentence(text, MEASURED["half"]) == "A share of 0.499, a loss of −0.01."

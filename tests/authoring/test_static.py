@@ -233,11 +233,18 @@ def test_a_placeholder_that_cannot_be_filled_in_is_refused(project, placeholder,
 
 
 def test_a_figure_of_the_notebook_is_shown_with_where_it_comes_from(project):
-    project.edit(PAGE, "It holds.", "It holds:\n\n{{ figure 1 }}")
+    project.edit(PAGE, "It holds.", "It holds:\n\n{{ figure 1 }}\nA dot for each unit.")
     assert project.problems() == []
-    shown = pages.Site(project.root).fill("{{ figure 1 }}", "half", "../")
+    shown = pages.Site(project.root).fill("{{ figure 1 }}\nA dot for\neach unit.\n\nMore.", "half", "../")
     assert "](../notebooks/half/figure-1-light.svg#only-light)" in shown
-    assert shown.endswith("[The notebook](../notebooks/half.ipynb) draws it.\n{ .caption }")
+    assert shown.endswith(
+        "A dot for\neach unit. [The notebook](../notebooks/half.ipynb) draws it.\n{ .caption }\n\nMore."
+    )
+
+
+def test_a_figure_without_a_caption_is_refused(project):
+    project.edit(PAGE, "It holds.", "It holds:\n\n{{ figure 1 }}\n\nIt does.")
+    project.refuses(f"{PAGE}:29", "the figure has no caption: say on the line below it what its marks are")
 
 
 @pytest.mark.parametrize("has_notebook", [True, False])
@@ -245,7 +252,7 @@ def test_a_figure_that_the_notebook_lacks_is_refused(project, has_notebook):
     if not has_notebook:
         project.remove(NOTEBOOK)
         project.record()
-    project.edit(PAGE, "It holds.", "It holds:\n\n{{ figure 2 }}")
+    project.edit(PAGE, "It holds.", "It holds:\n\n{{ figure 2 }}\nA dot for each unit.")
     count = int(has_notebook)
     project.refuses(f"{PAGE}:29", f"there is no figure 2 in notebooks/half.ipynb, which has {count}")
 
@@ -933,7 +940,7 @@ def test_a_timed_claim_says_that_it_was_not_timed_yet(timed):
     claim = found.claims["half"][-1]
     assert found.timing("half", claim.test).startswith("*Not timed yet: ")
     assert found.of("half", claim) == [("none", "Timed on a GPU only, and not measured yet")]
-    assert found.sentence("half", claim) == "Half of them take … ms."
+    assert found.sentence("half", claim) == "Half of them take … ms (not measured yet)."
     kind, words = found.verdict("half")
     assert kind == "verified" and words.startswith("2 claims verified") and words.endswith("1 waits for a GPU")
 

@@ -182,8 +182,8 @@ class Connected(layers.Layer):
 def test_against_wrong_labels_it_helps_and_dropout_no_less(claim, study):
     """On 500 digits, 30 % of their labels random, DropConnect at rate 0.5 on the second hidden layer raises accuracy by
     {connect_gain.interval:+.1f} percentage points over {connect_gain.n} paired replicas; Dropout in front of it by
-    {dropout_gain.interval:+.1f}. Of the two, DropConnect is {difference.interval:+.1f} behind, and a shared mask changes it
-    by {sharing.interval:+.1f}."""
+    {dropout_gain.interval:+.1f}. Against that Dropout, DropConnect changes it by {difference.interval:+.1f}, and a mask shared by
+    the batch, against DropConnect, by {sharing.interval:+.1f}."""
     replicas = 6 if study.short else 24
     data = digits(500, replicas, noise=0.3)
     middle = {
