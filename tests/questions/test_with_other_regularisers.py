@@ -129,8 +129,8 @@ def test_the_penalty_is_the_same_with_dropout_on_and_off(claim):
 
 
 def test_l2_shrinks_the_weights_of_dropped_units(claim):
-    """In a step of SGD with a rate of 0.1 and `L2(0.1)`, the weights of dropped units shrink all by the same factor,
-    {l2_factor:.2f}; without the penalty they do not move."""
+    """In a step of SGD with a learning rate of 0.1 and `L2(0.1)`, the weights of dropped units shrink all by the same
+    factor, {l2_factor:.2f}; without the penalty they do not move."""
     before, after, dropped = step(keras.optimizers.SGD(0.1), 0.1)
     claim.share("l2_dropped", dropped, 0.5)
     claim.close("l2_factor", np.median(after / before), 0.98, 1e-4)
