@@ -65,7 +65,8 @@ def figure(root: Path, slug: str, number: int, caption: str = "") -> str:
         raise Problem(f"there is no figure {number} in notebooks/{slug}.ipynb, which has {len(there)}.")
     data, alt = there[number - 1]
     shown = _figure_markdown(number, data, alt, slug, f"../notebooks/{slug}/")
-    return f"{shown}\n\n{caption.strip()} [The notebook](../notebooks/{slug}.ipynb) draws it.\n{{ .caption }}"
+    drawn = f'<span class="drawn">[The notebook](../notebooks/{slug}.ipynb) draws it.</span>'
+    return f"{shown}\n\n{caption.strip()} {drawn}\n{{ .caption }}"
 
 
 def _figure_markdown(number: int, data: dict, alt: str, slug: str, folder: str = "") -> str:

@@ -238,7 +238,8 @@ def test_a_figure_of_the_notebook_is_shown_with_where_it_comes_from(project):
     shown = pages.Site(project.root).fill("{{ figure 1 }}\nA dot for\neach unit.\n\nMore.", "half", "../")
     assert "](../notebooks/half/figure-1-light.svg#only-light)" in shown
     assert shown.endswith(
-        "A dot for\neach unit. [The notebook](../notebooks/half.ipynb) draws it.\n{ .caption }\n\nMore."
+        'A dot for\neach unit. <span class="drawn">[The notebook](../notebooks/half.ipynb) draws it.</span>'
+        "\n{ .caption }\n\nMore."
     )
 
 

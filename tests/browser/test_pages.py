@@ -161,14 +161,13 @@ def test_nothing_moves_while_a_page_loads(browser, address, kind):
     context.close()
 
 
-def test_a_question_prints_on_about_two_pages(page, address):
+def test_most_questions_print_on_two_pages_and_none_on_more_than_three(page, address):
     counts = {}
     for slug in sorted(p.parent.name for p in BUILT.glob("questions/*/index.html")):
         page.goto(f"{address}questions/{slug}/")
         counts[slug] = len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
-    assert counts["scope"] == counts["every-layer"] == 2
-    long = {slug: count for slug, count in counts.items() if count > 4}
-    assert not long and sorted(counts.values())[len(counts) // 2] <= 3, counts
+    assert max(counts.values()) <= 3, counts
+    assert sum(count <= 2 for count in counts.values()) >= 0.8 * len(counts), counts
 
 
 def test_on_paper_links_say_where_they_lead(page, address):

@@ -46,7 +46,7 @@ for (const when of ["pointerover", "focusin"])
 // on paper, a link to another page says where it leads
 addEventListener("beforeprint", () => {
   const here = location.href.split("#")[0];
-  for (const link of document.querySelectorAll("article :is(p, li, td, .program ~ .program .bar) > a:not(.term, .proof, .test)"))
+  for (const link of document.querySelectorAll("article :is(p, li, td, .bar) > a:not(.term, .proof, .test)"))
     if (link.protocol.startsWith("http") && link.getAttribute("href")[0] !== "#" && !link.href.startsWith(here + "#"))
       link.dataset.print = link.href;
 });
