@@ -32,7 +32,7 @@ MACHINERY := tests/test_download.py tests/test_fork.py tests/test_rehearsal.py t
 PYTEST := $(TEST) -m pytest $(if $(Q),--question $(Q)) $(if $(FRESH),--fresh)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve site test browse everything machinery check verify record update notebook new bench zensical lock clean
+.PHONY: help serve site test browse everything machinery check format verify record update notebook new bench zensical lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ machinery: .venv/$(ENV)/.ready ## test the machinery alone
 
 check: .venv/check/.ready ## all that needs no TensorFlow: lint, prose, links, evidence, pages (seconds)
 	@$(CHECK) -m kb check
+
+format: .venv/check/.ready ## lay out programs, tests and notebooks as `make check` wants them
+	@.venv/check/bin/ruff check -q --fix . ; .venv/check/bin/ruff format .
 
 verify: .venv/$(ENV)/.ready ## verify one question, or several: make verify Q=scope,rate
 	@$(if $(Q),,echo "which question? make verify Q=scope" && exit 2)

@@ -196,15 +196,6 @@ def test_masking_noise_is_dropout_without_the_scaling(claim):
     claim.sampled("dropped", y.mean(), 1, error / 0.8, ones.size)
 
 
-def test_attention_dropout_samples_the_neighbours(claim):
-    """With Dropout(0.6) on its attention, a node with five equal neighbours hears each in a share of {heard:.2f} of the
-    steps, and in {none:.3f} of the steps none of them."""
-    weights = numpy(layers.Dropout(0.6)(np.full((20_000, 5), 0.2, "float32"), training=True))
-    claim.share("heard", weights > 0, 0.4)
-    claim.share("none", (weights == 0).all(axis=1), 0.6**5)
-    claim.close("kept_weight", weights.max(), 0.5, 1e-6)
-
-
 def test_a_policy_has_no_other_randomness(claim, states):
     """Two inference passes of the policy agree in every one of {numbers:,} log-probabilities."""
     policy = Policy()
