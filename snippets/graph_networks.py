@@ -8,19 +8,22 @@ from keras import layers, ops
 class GraphAttention(layers.Layer):
     """One head: features `(nodes, …, inputs)` and edges `(nodes, …, nodes)` to `(nodes, …, units)`.
 
-    `edges` is True where the first node hears the last, itself included. `feature_rate` drops what
-    nodes say, `edge_rate` whom they hear. After Veličković et al., 2018, arXiv:1710.10903.
+    `edges` is True where the first node hears the last; each has to hear itself. `feature_rate`
+    drops features, `edge_rate` neighbours. After Veličković et al., 2018, arXiv:1710.10903.
     """
 
-    def __init__(self, units, feature_rate, edge_rate, activation=None, dense=layers.Dense):
-        super().__init__()
+    projection = layers.Dense
+
+    def __init__(self, units, feature_rate, edge_rate, activation=None, **options):
+        super().__init__(**options)
+        self.units = units
         self.drop_features = layers.Dropout(feature_rate)
         self.drop_edges = layers.Dropout(edge_rate)
-        self.units, self.dense, self.hears, self.heard = units, dense(units), dense(1), dense(1)
+        self.project, self.hears, self.heard = map(self.projection, (units, 1, 1))
         self.activation = layers.Activation(activation)
 
     def build(self, shapes):
-        self.dense.build(shapes[0])
+        self.project.build(shapes[0])
         for score in (self.hears, self.heard):
             score.build((*shapes[0][:-1], self.units))
 
@@ -32,13 +35,13 @@ class GraphAttention(layers.Layer):
 
     def call(self, inputs, training=None):
         features, edges = inputs
-        x = self.dense(self.drop_features(features, training=training))
+        x = self.project(self.drop_features(features, training=training))
         weights = self.attend(x, edges, training=training)
         return self.activation(ops.einsum("n...m,m...u->n...u", weights, x))
 
 
 def network(nodes, features, classes, feature_rate, edge_rate):
-    """Two layers on one graph. It is a single batch: `fit` takes `batch_size=nodes`."""
+    """Two layers on one graph, a single batch: `fit(…, batch_size=nodes, shuffle=False)`."""
     x, edges = keras.Input((features,), nodes), keras.Input((nodes,), nodes, dtype="bool")
     hidden = GraphAttention(16, feature_rate, edge_rate, "elu")([x, edges])
     logits = GraphAttention(classes, feature_rate, edge_rate)([hidden, edges])
@@ -53,8 +56,16 @@ if __name__ == "__main__":
     model = network(1000, 32, 4, feature_rate=0.2, edge_rate=0.6)
     first = model.layers[-2]
     for training in (False, True):
-        weights = ops.convert_to_numpy(first.attend(first.dense(x), edges, training=training))
+        weights = ops.convert_to_numpy(first.attend(first.project(x), edges, training=training))
         heard = (weights > 0).sum(1)
         print(f"training={training}: heard {heard.mean():.0f} on average, at least {heard.min()}")
         #> training=False: heard 6 on average, at least 1
         #> training=True: heard 2 on average, at least 0
+
+    labels, labelled = rng.integers(0, 4, 1000), np.arange(1000) < 80
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    how = {"batch_size": 1000, "shuffle": False, "epochs": 2, "verbose": 0}
+    model.fit([x, edges], labels, sample_weight=labelled.astype("float32"), **how)
+    print("predictions:", model.predict([x, edges], batch_size=1000, verbose=0).shape)
+    #> predictions: (1000, 4)
