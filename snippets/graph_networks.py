@@ -40,32 +40,17 @@ class GraphAttention(layers.Layer):
         return self.activation(ops.einsum("n...m,m...u->n...u", weights, x))
 
 
-def network(nodes, features, classes, feature_rate, edge_rate):
-    """Two layers on one graph, a single batch: `fit(…, batch_size=nodes, shuffle=False)`."""
-    x, edges = keras.Input((features,), nodes), keras.Input((nodes,), nodes, dtype="bool")
-    hidden = GraphAttention(16, feature_rate, edge_rate, "elu")([x, edges])
-    logits = GraphAttention(classes, feature_rate, edge_rate)([hidden, edges])
-    return keras.Model([x, edges], logits)
-
-
 if __name__ == "__main__":
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     edges = (rng.random((1000, 1000)) < 0.005) | np.eye(1000, dtype=bool)
     x = rng.normal(size=(1000, 32)).astype("float32")
-    model = network(1000, 32, 4, feature_rate=0.2, edge_rate=0.6)
-    first = model.layers[-2]
+    layer = GraphAttention(8, feature_rate=0.2, edge_rate=0.6)
+    print("output:", tuple(layer([x, edges]).shape))
+    #> output: (1000, 8)
     for training in (False, True):
-        weights = ops.convert_to_numpy(first.attend(first.project(x), edges, training=training))
+        weights = ops.convert_to_numpy(layer.attend(layer.project(x), edges, training=training))
         heard = (weights > 0).sum(1)
         print(f"training={training}: heard {heard.mean():.0f} on average, at least {heard.min()}")
         #> training=False: heard 6 on average, at least 1
         #> training=True: heard 2 on average, at least 0
-
-    labels, labelled = rng.integers(0, 4, 1000), np.arange(1000) < 80
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss)
-    how = {"batch_size": 1000, "shuffle": False, "epochs": 2, "verbose": 0}
-    model.fit([x, edges], labels, sample_weight=labelled.astype("float32"), **how)
-    print("predictions:", model.predict([x, edges], batch_size=1000, verbose=0).shape)
-    #> predictions: (1000, 4)

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 from fair_comparison import at_once, dense
-from graph_networks import GraphAttention, network
+from graph_networks import GraphAttention
+from graph_networks_train import network, papers
 from keras import layers, ops
 
 numpy = ops.convert_to_numpy
@@ -17,20 +18,6 @@ NODES, CLASSES, WORDS = 400, 4, 200
 @pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(0)
-
-
-def papers(seed):
-    """A random citation graph: words `(nodes, words)`, edges `(nodes, nodes)` with each node itself, topics `(nodes,)`.
-
-    A paper cites three others of its topic and one of another, on average; a word of its own topic is 2.5 times as likely.
-    """
-    rng = np.random.default_rng(seed)
-    y = rng.permutation(np.arange(NODES) % CLASSES)
-    same = y[:, None] == y
-    chance = np.where(same, 3 / same.sum(1, keepdims=True), 1 / (~same).sum(1, keepdims=True))
-    edges = np.triu(rng.random(same.shape) < chance, 1)
-    words = rng.random((NODES, WORDS)) < np.where(np.arange(WORDS) % CLASSES == y[:, None], 0.125, 0.05)
-    return words.astype("float32"), edges | edges.T | np.eye(NODES, dtype=bool), y
 
 
 @pytest.fixture(scope="module")
