@@ -42,6 +42,9 @@ serve: .venv/site/.ready ## build the site and serve it at http://127.0.0.1:8000
 	trap 'kill $$server 2>/dev/null' INT TERM; \
 	$(SITE) -m kb wait $(PORT) $$server; wait $$server
 
+site/index.html: # for what looks into the built site
+	@$(MAKE) --no-print-directory site
+
 site: .venv/site/.ready ## build the site into site/
 	@$(SITE) -m kb.start --quiet build --clean && echo "built: site/index.html"
 
@@ -50,11 +53,11 @@ test: check browse everything ## install the rest and verify everything (BACKEND
 browse: check ## look at the pages in a browser, where Chromium is installed
 	@$(CHECK) -m pytest -q -o addopts= -o timeout= -rs tests/browser
 
-everything: .venv/$(ENV)/.ready ## verify all programs, claims and notebooks, and the machinery (VERSIONS=oldest, newest)
+everything: .venv/$(ENV)/.ready site/index.html ## verify all programs, claims and notebooks, and the machinery (VERSIONS=oldest, newest)
 	@echo "verifying programs, claims and notebooks (some minutes) …"
 	@$(PYTEST) --runner $(RUNNER) -n $(JOBS) --dist loadfile $(QUESTIONS) $(MACHINERY)
 
-machinery: .venv/$(ENV)/.ready ## test the machinery alone
+machinery: .venv/$(ENV)/.ready site/index.html ## test the machinery alone
 	@$(PYTEST) -q $(MACHINERY)
 
 check: .venv/check/.ready ## all that needs no TensorFlow: lint, prose, links, evidence, pages (seconds)
