@@ -303,15 +303,15 @@ def test_re_estimating_repairs_the_loss(claim, noisy):
 def test_re_estimating_repairs_part_of_the_accuracy(claim, noisy):
     """In the wrong order re-estimation also brings back accuracy, {repaired_front.interval:+.1f} percentage points, and
     not all of it: {still.interval:+.1f} remain against the right order, re-estimated as well, although the loss is then
-    lower than there: {still_loss.interval:+.2f}. Without Dropout it changes accuracy by {repaired_none.interval:+.2f}, and so
-    in the wrong order it brings {more.interval:+.1f} more."""
+    lower than there: {still_loss.interval:+.2f}. Without Dropout it changes accuracy by {repaired_none.interval:+.2f}; against
+    that, the change in the wrong order differs by {more.interval:+.1f}."""
     again = {order: noisy[order]["accuracy again"] for order in noisy}
     claim.trained("repaired_front", again["front"] - noisy["front"]["accuracy"], above=0)
     claim.trained("still", again["front"] - again["behind"], below=0)
     claim.trained("still_loss", noisy["front"]["loss again"] - noisy["behind"]["loss again"], below=0)
     none = again["none"] - noisy["none"]["accuracy"]
     claim.trained("repaired_none", none, above=-2, below=2)
-    claim.trained("more", again["front"] - noisy["front"]["accuracy"] - none, above=0)
+    claim.trained("more", again["front"] - noisy["front"]["accuracy"] - none, above=-2)
 
 
 @pytest.mark.study
