@@ -167,7 +167,7 @@ def test_most_questions_print_on_two_pages_and_none_on_more_than_three(page, add
         page.goto(f"{address}questions/{slug}/")
         counts[slug] = len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
     assert max(counts.values()) <= 3, counts
-    assert sum(count <= 2 for count in counts.values()) >= 0.8 * len(counts), counts
+    assert sum(count <= 2 for count in counts.values()) >= 0.75 * len(counts), counts
 
 
 def test_on_paper_links_say_where_they_lead(page, address):
