@@ -197,7 +197,7 @@ def replica_network(replicas, feature_rate, edge_rate):
 def accuracy(short, per_class, feature_rate=0.0, edge_rate=0.0):
     """Accuracy in percent of ten networks, each on a graph of its own: on 25 nodes of each class, never labelled, and on
     those that are labelled."""
-    replicas, epochs = (3, 20) if short else (10, 200)
+    replicas = 3 if short else 10
     x, edges, y = (np.stack(parts, axis=1) for parts in zip(*map(papers, range(replicas)), strict=True))
     rank = np.stack([np.cumsum(y == k, axis=0) * (y == k) for k in range(CLASSES)]).sum(0) - 1  # within its class
     labelled = rank < per_class
@@ -209,7 +209,7 @@ def accuracy(short, per_class, feature_rate=0.0, edge_rate=0.0):
     how = {"loss_weights": float(replicas), "steps_per_execution": at_once(20)}
     model.compile(keras.optimizers.Adam(0.005), loss, **how)
     batch = (x, edges), y, (labelled / labelled.mean(0)).astype("float32")
-    model.fit((batch for _ in itertools.count()), steps_per_epoch=epochs, verbose=0)
+    model.fit((batch for _ in itertools.count()), steps_per_epoch=200, verbose=0)
     hits = numpy(model([x, edges])).argmax(-1) == y
     parts = rank >= NODES // CLASSES - 25, labelled
     return [100 * np.array([hits[part[:, r], r].mean() for r in range(replicas)]) for part in parts]
