@@ -293,6 +293,20 @@ def test_a_run_writes_how_long_its_programs_took(project, entries):
     assert project.problems() == []
 
 
+def test_a_busy_machine_makes_no_program_slower(project, entries):
+    """Until the program changes: then its time is the new one."""
+
+    def recorded(seconds):
+        evidence.write(
+            project.root, evidence.DEFAULT, ENVIRONMENT, {"half": entries}, False, {"half": {"half.py": seconds}}
+        )
+        return evidence.load(project.root)["programs"]["half"]["half.py"]["seconds"]
+
+    assert [recorded(seconds) for seconds in (2.3, 9.1, 2.1)] == [2.3, 2.3, 2.1]
+    project.write("snippets/half.py", project.read("snippets/half.py") + "\n")
+    assert recorded(9.1) == 9.1
+
+
 def test_a_run_without_programs_keeps_the_seconds_of_others(project, entries):
     seconds = {"half": {"half.py": 2.3}}
     evidence.write(project.root, evidence.DEFAULT, ENVIRONMENT, {"half": entries}, True, seconds)

@@ -7,7 +7,7 @@ from every_layer import add_dropout
 from fair_comparison import dense, digits, evaluate
 
 numpy = keras.ops.convert_to_numpy
-REPLICAS = 20
+REPLICAS = 32
 
 
 def sequential():

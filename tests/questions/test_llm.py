@@ -180,7 +180,7 @@ def test_r_drop_makes_the_passes_agree(claim):
     """On 500 digits with 30 % random labels at rate 0.5, two training passes of a network trained with dropout alone have
     a divergence of {alone.interval:.2f} on the training data; R-Drop with a weight of 3 changes it by
     {less.interval:+.2f} and accuracy by {accuracy.interval:+.1f} percentage points, over {less.n} paired replicas."""
-    replicas = 8
+    replicas = 16
     x, y, x_test, y_test = digits(500, replicas, noise=0.3)
 
     def train(alpha):

@@ -205,7 +205,7 @@ def test_keras_own_layer_draws_for_each_example(claim):
     claim.exact("says", "batch-wise" in StochasticDepth.__doc__, True)
 
 
-REPLICAS = 16
+REPLICAS = 24
 GROUPS = {  # labels, and what stands on the branches; networks of all groups train side by side, on the same digits
     "noisy_none": lambda rate: [],
     "noisy_path": lambda rate: [layers.Dropout(rate, noise_shape=(None, None, 1))],

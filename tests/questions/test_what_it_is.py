@@ -11,7 +11,7 @@ from what_it_is_backward import forward, gradients
 from what_it_is_ensemble import all_masks, arithmetic, geometric
 
 numpy, layers = keras.ops.convert_to_numpy, keras.layers
-REPLICAS = 5
+REPLICAS = 8
 
 
 @pytest.fixture(autouse=True)
