@@ -36,6 +36,7 @@ from kb.question import (
 )
 
 DEFAULT = "cpu-tensorflow"
+INTERVAL = "95 % interval"  # what prose calls a confidence interval
 ENTRY = ("sentence", "outcome", "date", "seconds", "values", "files", "seal")
 PROGRAM = ("seconds", "file", "seal")
 SIGMAS = 5  # standard errors within which a sampled value holds, and two runs agree: there are many comparisons
@@ -82,7 +83,7 @@ class Interval:
 
     def __format__(self, spec: str) -> str:
         value, low, high = (_not_zero(x, spec) for x in (self.value, self.low, self.high))
-        return _minus(f"{value} (95 % interval {low} to {high})")
+        return _minus(f"{value} ({INTERVAL} {low} to {high})")
 
 
 def record_path(root: Path, runner: str = DEFAULT) -> Path:

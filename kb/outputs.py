@@ -15,7 +15,7 @@ ATOM = "http://www.w3.org/2005/Atom"
 RAW = (  # HTML that only a screen or a mouse needs
     re.compile(r"^<(figure|svg)\b.*?^</\1>\n", re.MULTILINE | re.DOTALL),
     re.compile(r'^<(?:p class="field"|div class="bar")[^\n]*\n', re.MULTILINE),
-    re.compile(r'<span class="unseen">.*?</span>|<button\b.*?</button>|<input\b[^>]*>|<label\b.*?</label>'),
+    re.compile(r'<span class="(?:unseen|paper)">.*?</span>|<button\b.*?</button>|<input\b[^>]*>|<label\b.*?</label>'),
     re.compile(r"</?(?:div|span|details|summary|p|a)\b[^>\n]*>"),
 )
 ATTRIBUTES = re.compile(r" ?\{:? (?:[.#]|\w+=)[^{}\n]*\}")

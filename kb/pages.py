@@ -141,8 +141,11 @@ class Site:
             f" [The notebook](../notebooks/{slug}.ipynb) shows it step by step." if slug in self.notebooks else ""
         )
         versions = self.marks.versions(slug)
-        where = f"that ran where its line says, in {versions}" if versions else "that has not run yet"
-        parts = [f"Each sentence is [a test](../proofs/{slug}.md) {where} ([every run](../verified.md)).{notebook}"]
+        # each claim's line is on the screen alone; on paper a ✓ marks the sentences that it proves
+        line, tick = '<span class="screen"> where its line says</span>', '<span class="paper"> with a ✓</span>'
+        where = f"that ran{line}, in {versions}" if versions else "that has not run yet"
+        runs = "([every run](../verified.md))"
+        parts = [f"Each sentence{tick} is [a test](../proofs/{slug}.md) {where} {runs}.{notebook}"]
         parts += [self._claim(slug, claim) for claim in self.claims[slug]]
         return "\n\n".join(parts)
 
@@ -280,6 +283,7 @@ class Site:
         )
         markdown = rooms.CITATION.sub(lambda m: self._citation(m, slug, up), markdown)
         markdown = rooms.PLACEHOLDER.sub(lambda m: self._placeholder(m[1], slug, up), markdown)
+        markdown = TABLE.sub(lambda m: said_once(m[0]), markdown)
         while "\0" in markdown:
             markdown = re.sub(r"\0(\d+)\0", lambda m: held[int(m[1])], markdown)
         return markdown
@@ -300,7 +304,7 @@ class Site:
             raise Problem(f"there is no claim `{where}.{test}`.")
         page = "" if where == slug else f"{up}questions/{where}.md"
         proven = self.marks.is_proven(where, test)
-        return f"[{words if proven else 'see the test'}]({page}#{test}){{ .proof }}"
+        return f"[{words if proven else 'see the test'}]({page}#{test}){{ .proof{' .proven' if proven else ''} }}"
 
     def _citation(self, match: re.Match, slug: str, up: str) -> str:
         key = match["key"]
@@ -390,7 +394,7 @@ def _condition(value: evidence.Value) -> str:
     if value.kind == "sampled":
         return f"{_cell(value.expected)} ± {evidence.SIGMAS * value.error:.2g} (5 standard errors, n = {value.n})"
     counted = "rounds" if value.kind == "timed" else "paired replicas"
-    return f"95 % interval {_cell(value.low)} to {_cell(value.high)}, {value.n} {counted}"
+    return f"{evidence.INTERVAL} {_cell(value.low)} to {_cell(value.high)}, {value.n} {counted}"
 
 
 def _cell(value) -> str:
@@ -402,6 +406,7 @@ def _cell(value) -> str:
 
 
 TERM = re.compile(r"^(\S[^\n{]*?) \{ #([\w-]+) \}\n:   (.+(?:\n    .+)*)", re.MULTILINE)
+TABLE = re.compile(r"(?:^\|.*(?:\n|\Z))+", re.MULTILINE)
 TAG = re.compile(r"(<[^>]*>)")
 NOT_PROSE = re.compile(r"<(/?)(?:a|button|code|dt|figure|h[1-6]|math|pre|summary|svg|table)\b")
 CODE = re.compile(r"(<pre\b.*?</pre>|<code\b.*?</code>)", re.DOTALL)
@@ -441,6 +446,13 @@ def mark_terms(html_text: str, terms: dict[str, tuple[str, str]], glossary: str)
         elif not depth and not piece.startswith("<"):
             pieces[i] = pattern.sub(link, piece)
     return "".join(pieces)
+
+
+def said_once(table: str) -> str:
+    """The first row of a table that has intervals says which they are: 95 %; in the rows below it only bounds stand."""
+    rows = table.splitlines(keepends=True)
+    first = next((i for i, row in enumerate(rows) if evidence.INTERVAL in row), len(rows))
+    return "".join(rows[: first + 1] + [row.replace(f"({evidence.INTERVAL} ", "(") for row in rows[first + 1 :]])
 
 
 def keep_together(html_text: str) -> str:

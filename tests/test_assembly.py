@@ -135,6 +135,14 @@ def test_no_line_ends_between_a_number_and_its_sign():
     assert made == "<p>95\u00a0% of <code>95 % 2</code></p>"
 
 
+def test_a_table_says_once_that_its_intervals_are_of_95_percent():
+    head, said, short = "| | gain |\n| --- | --- |\n", "| a | +1 (95 % interval 0 to 2) |\n", "| b | +3 (2 to 4) |\n"
+    repeated = short.replace("(", "(95 % interval ")
+    assert pages.TABLE.sub(lambda m: pages.said_once(m[0]), f"{said}\n{head}{said}{repeated}\n{repeated}") == (
+        f"{said}\n{head}{said}{short}\n{repeated}"
+    )
+
+
 def test_the_bounds_of_an_interval_stay_on_one_line():
     made = pages.keep_together("<p>+3 (95 % interval −0.2 to +1,000) from 2 to 4</p>")
     assert made == "<p>+3 (95\u00a0% interval −0.2\u00a0to\u00a0+1,000) from 2 to 4</p>"

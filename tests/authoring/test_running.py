@@ -293,7 +293,7 @@ def test_a_trained_claim_that_holds_by_a_hair_is_not_recorded(project):
     hair = 'claim.trained("gain", [0.9, 1.0, 1.1], above=0.74)'  # the interval begins at 0.752, a half-width is 0.248
     project.edit(PROOF, 'claim.exact("units", 10, 10)', hair)
     pytest_says(project, outcome="2 passed")
-    why = "gain: [0.752, 1.248] is not within (0.74, None) by a quarter of its half-width: take more replicas, or say less."
+    why = "gain: [0.752, 1.248] is not within (0.74, None) by a quarter of its half-width: take more replicas"
     assert why in pytest_says(project, "--record", outcome="1 failed, 1 passed")
 
 

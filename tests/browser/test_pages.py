@@ -161,13 +161,22 @@ def test_nothing_moves_while_a_page_loads(browser, address, kind):
     context.close()
 
 
-def test_most_questions_print_on_two_pages_and_none_on_more_than_three(page, address):
+WIDTHS = """() => ["", "Helvetica, Arial, 'Liberation Sans', "].map(fonts => {
+    const context = document.createElement("canvas").getContext("2d");
+    context.font = `20px ${fonts}monospace`;
+    return context.measureText("dropout").width;
+})"""
+
+
+def test_a_question_prints_on_two_pages(page, address):
+    """In the fonts that paper is set in; where none of them is installed, a wider one may need a third page."""
+    page.goto(address)
+    fixed, narrow = page.evaluate(WIDTHS)
     counts = {}
     for slug in sorted(p.parent.name for p in BUILT.glob("questions/*/index.html")):
         page.goto(f"{address}questions/{slug}/")
         counts[slug] = len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
-    assert max(counts.values()) <= 3, counts
-    assert sum(count <= 2 for count in counts.values()) >= 0.75 * len(counts), counts
+    assert max(counts.values()) <= (3 if narrow == fixed else 2), counts
 
 
 def test_on_paper_links_say_where_they_lead(page, address):
