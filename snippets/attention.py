@@ -30,7 +30,7 @@ def for_inference(model):
         config = layer.get_config()
         return type(layer).from_config(config | {"dropout": 0.0} if "dropout" in config else config)
 
-    twin = keras.models.clone_model(model, clone_function=copy)
+    twin = keras.models.clone_model(model, clone_function=copy, recursive=True)
     twin.set_weights(model.get_weights())
     return twin
 

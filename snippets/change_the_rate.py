@@ -5,10 +5,8 @@ import numpy as np
 
 
 def dropouts(model):
-    """The Dropout layers of a model, SpatialDropout and those of nested models included."""
-    if isinstance(model, keras.layers.Dropout):
-        return [model]
-    return [layer for inner in getattr(model, "layers", []) for layer in dropouts(inner)]
+    """The Dropout layers of a model, also those in nested models and in layers of your own."""
+    return [part for part in model._flatten_layers() if isinstance(part, keras.layers.Dropout)]
 
 
 class RateSchedule(keras.callbacks.Callback):

@@ -5,7 +5,7 @@ import numpy as np
 
 
 def with_rate(model, rate):
-    """The model with this rate in all its Dropout layers; with None, without the layers."""
+    """The model with this rate in its Dropout layers and in nested models'; None takes them out."""
 
     def changed(layer):
         config = layer.get_config()

@@ -23,6 +23,7 @@ class DropBlock1D(keras.layers.Layer):
         super().__init__(**kwargs)
         self.rate, self.block_size, self.shared, self.seed = rate, block_size, shared, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
 
     def call(self, x, training=False):
         if not training or self.rate == 0:

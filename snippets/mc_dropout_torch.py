@@ -1,14 +1,21 @@
-"""In PyTorch: the model in eval mode, its Dropout modules alone in training mode."""
+"""In PyTorch: the model in eval mode, and what drops in training mode."""
 
 import torch
 from torch import nn
 
+DROPPING = (
+    nn.modules.dropout._DropoutNd,  # Dropout, Dropout1d to 3d, Alpha
+    nn.MultiheadAttention,  # these two drop by a rate of their own
+    nn.RNNBase,
+    nn.TransformerEncoderLayer,  # in eval mode it may skip its Dropout modules
+)
+
 
 def only_dropout(model):
-    """Switch a model to inference, and its Dropout modules back on."""
+    """Switch a model to inference, and what drops in it back on."""
     model.eval()
     for module in model.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):  # Dropout, Dropout1d to 3d, Alpha
+        if isinstance(module, DROPPING):
             module.train()
     return model
 

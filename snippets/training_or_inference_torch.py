@@ -33,7 +33,7 @@ if __name__ == "__main__":
         table["train(), no_grad"] = shares(model.train(), x)
     model.eval()
     for module in model.modules():  # Monte Carlo dropout: the dropouts on, all else off
-        module.train(isinstance(module, nn.Dropout))
+        module.train(isinstance(module, nn.modules.dropout._DropoutNd))
     table["dropouts alone"] = shares(model, x)
 
     for mode, row in table.items():

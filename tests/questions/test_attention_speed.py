@@ -43,7 +43,7 @@ def asked(monkeypatch):
 
 @pytest.mark.parametrize("build", [multi_head, grouped])
 def test_a_rate_gives_the_fused_path_up(claim, asked, x, build):
-    """`MultiHeadAttention` asks its backend for attention in one kernel, {fused_training_multi_head} time in a call, and
+    """`MultiHeadAttention` asks its backend for attention in one call, {fused_training_multi_head} time in a call, and
     with `dropout=0.1` it never does: {dropping_training_multi_head} times in training and
     {dropping_inference_multi_head} at inference. `GroupQueryAttention` does the same."""
     name = build.__name__
@@ -58,7 +58,7 @@ def test_so_does_asking_for_the_scores(claim, asked, x):
 
 
 def test_a_dropout_behind_the_layer_keeps_it(claim, asked, x):
-    """A Dropout on the output of the layer, as in every Transformer block, keeps the one kernel: {behind} call."""
+    """A Dropout on the output of the layer, as in every Transformer block, keeps that one call: {behind}."""
 
     class Block(keras.layers.Layer):
         def __init__(self):

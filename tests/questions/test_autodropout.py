@@ -12,7 +12,7 @@ import optuna
 import pytest
 from autodropout import AutoDropout, pattern
 from autodropout_network import METHODS, SIDES, drop
-from autodropout_search import SPLITS, search
+from autodropout_search import SPLITS, TRIALS, search
 from autodropout_search import scores as evaluate_trials
 from conv_layers_dropblock import DropBlock2D, gamma
 from fair_comparison import digits
@@ -171,6 +171,7 @@ def test_processes_share_a_search_and_a_second_run_continues_it(claim, tmp_path)
     claim.exact("finished", len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE])), 16)
 
 
+ROUNDS = 6  # of eight trials; the first two are random, since Optuna starts to learn from ten finished trials
 ONE_SEARCH = pytest.mark.only("tensorflow", why="a search is one draw, and this is the one that ran on TensorFlow")
 
 
@@ -179,7 +180,7 @@ def found(study, tmp_path_factory, pytestconfig):
     """What a search chose with each method; in the short form, what the recorded search chose."""
     if not study.short:
         storage = str(tmp_path_factory.mktemp("search") / "trials.log")
-        return {method: search(method, 2, storage, seed=0).best_params for method in METHODS}
+        return {method: search(method, ROUNDS, storage, seed=0).best_params for method in METHODS}
     values = evidence.values(pytestconfig.rootpath).get("autodropout", {})
     chosen = {method: {} for method in METHODS}
     for name, value in values.items():
@@ -207,9 +208,10 @@ def scores(study, found):
 @pytest.mark.study
 @pytest.mark.timeout(1800)
 def test_what_the_search_chose(claim, found):
-    """After 16 trials of each method, the pattern that the search chose drops little or nothing: a share of {share_8:.3f} of
-    each map behind the first convolution and of {share_4:.3f} behind the second; the rates that it chose for Dropout are
+    """After {trials_of_each} trials of each method, the pattern that the search chose drops a share of {share_8:.3f} of each map
+    behind the first convolution and of {share_4:.3f} behind the second; the rates that it chose for Dropout are
     {Dropout_rate_8:.1f} and {Dropout_rate_4:.1f}. The network takes every choice as it is."""
+    claim.exact("trials_of_each", ROUNDS * TRIALS, 48)
     for method, decisions in found.items():
         for decision, choice in decisions.items():  # recorded for the page, and for the short form
             claim.exact(f"{method}_{decision}", choice, choice)
@@ -219,7 +221,6 @@ def test_what_the_search_chose(claim, found):
         for side in SIDES if method == "AutoDropout" else ():
             zero = run(layer[side], side=side) == 0
             claim.close(f"share_{side}", zero.mean(), pattern(side, side, **layer[side].pattern).mean(), 1e-9)
-            claim.exact(f"little_{side}", bool(zero.mean() < 0.1), True)
 
 
 def differences(claim, scores, which, bound):
@@ -233,7 +234,7 @@ def differences(claim, scores, which, bound):
 @pytest.mark.study
 @pytest.mark.timeout(1800)
 def test_the_accuracy_of_searched_patterns(claim, scores):
-    """After 16 trials for each method, on {accuracy_Dropout.n} fresh paired splits, AutoDropout's test accuracy lies
+    """After 48 trials for each method, on {accuracy_Dropout.n} fresh paired splits, AutoDropout's test accuracy lies
     within 3 percentage points of each rival's: it differs from that of tuned Dropout by {accuracy_Dropout.interval:+.1f}, of SpatialDropout2D by
     {accuracy_SpatialDropout2D.interval:+.1f}, of DropBlock by {accuracy_DropBlock2D.interval:+.1f}, and of no dropout by
     {accuracy_no_dropout.interval:+.1f}."""

@@ -155,6 +155,30 @@ def nested():
     return keras.Model(inputs, keras.layers.add([keras.layers.Flatten()(branch), inputs]))
 
 
+class Block(keras.layers.Layer):
+    """A layer of one's own that holds a Dropout."""
+
+    def __init__(self, rate, **options):
+        super().__init__(**options)
+        self.drop = keras.layers.Dropout(rate)
+
+    def call(self, x, training=None):
+        return self.drop(x, training=training)
+
+    def get_config(self):
+        return super().get_config() | {"rate": self.drop.rate}
+
+
+def test_the_callback_reaches_layers_within_layers(claim, x):
+    """`RateSchedule` also reaches a Dropout inside a layer of your own and inside `TimeDistributed`, {found} here, which are not
+    in `model.layers`; `with_rate` does not, and leaves them at {left}."""
+    parts = [Block(0.1), keras.layers.Reshape((10, 10)), keras.layers.TimeDistributed(keras.layers.Dropout(0.1))]
+    model = keras.Sequential([keras.Input((100,)), *parts])
+    claim.exact("found", len(dropouts(model)), 2)
+    claim.exact("in_layers", sum(isinstance(layer, keras.layers.Dropout) for layer in model.layers), 0)
+    claim.exact("left", sorted({layer.rate for layer in dropouts(with_rate(model, 0.5))}), [0.1])
+
+
 def test_a_copy_takes_any_rate(claim, x):
     """`with_rate` copies a model with a branch, a nested model and a Dropout of rate 0: all {layers} layers get the new rate,
     and the predictions stay."""

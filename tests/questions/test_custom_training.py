@@ -242,6 +242,14 @@ def test_without_a_seed_pytorch_repeats_the_mask(claim, x):
     claim.exact("unseeded_agree", np.array_equal(y > 0, slope > 0), True)
 
 
+@pytest.mark.only("torch", why="the generator is PyTorch's")
+def test_with_a_shape_pytorch_takes_another_mask(claim, x):
+    """A Dropout with a `noise_shape` does not, even without a seed: masks agree in a share of {shaped:.2f}."""
+    layer = keras.layers.Dropout(0.5, noise_shape=(None, 1))
+    y, slope = gradient(keras.remat(lambda v: layer(v, training=True)), keras.ops.ones((4000, 2)))
+    claim.share("shaped", (y > 0)[:, 0] == (slope > 0)[:, 0], 0.5)
+
+
 @pytest.mark.only("jax", why="the error is JAX's")
 def test_rematerialised_dropout_is_an_error_under_jax(claim, x):
     """Under JAX a Dropout inside `keras.remat` is an error, {error}; `jax.checkpoint` of a `stateless_call` is not, and takes

@@ -66,7 +66,7 @@ def test_with_wrong_labels_the_loss_falls(claim, noisy):
 
 def test_with_wrong_labels_calibration_gets_worse(claim, noisy):
     """On the same digits the calibration error on clean test labels, {noisy_none_error:.1f} % without dropout, changes
-    by {noisy_error.interval:+.1f} points: confidence is {under.interval:+.1f} points from accuracy, so too low."""
+    by {noisy_error.interval:+.1f} points: confidence minus accuracy is {under.interval:+.1f} points, so it is too low."""
     claim.trained("noisy_none_error", noisy["none"]["error"], above=0)
     claim.trained("noisy_error", change(noisy, "error", "half", "none"), above=5)
     confidence = 100 * noisy["half"]["probabilities"].max(-1).mean(0)
@@ -83,12 +83,15 @@ def test_against_equally_wrong_labels_calibration_gets_better(claim, noisy):
     claim.trained("noisy_error_too", half - none, below=0)
 
 
-def test_stopping_early_does_as_well(claim, noisy):
+def test_stopping_early_does_as_well_in_accuracy(claim, noisy):
     """On the same digits, stopping after 20 epochs without dropout changes accuracy by
     {stopped_accuracy.interval:+.1f} percentage points against 100 epochs, and differs from 0.5 for 100 epochs by
-    {stopped_half.interval:+.1f}."""
+    {stopped_half.interval:+.1f}; its loss by {stopped_loss.interval:+.2f}, and its calibration error by
+    {stopped_error.interval:+.1f} points."""
     claim.trained("stopped_accuracy", change(noisy, "accuracy", "stopped", "none"), above=8)
     claim.trained("stopped_half", change(noisy, "accuracy", "stopped", "half"), above=-3, below=3)
+    claim.trained("stopped_loss", change(noisy, "loss", "stopped", "half"), above=0)
+    claim.trained("stopped_error", change(noisy, "error", "stopped", "half"), above=0)
 
 
 @pytest.mark.study

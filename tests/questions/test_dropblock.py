@@ -145,6 +145,15 @@ def test_it_drops_whole_runs(claim):
     claim.exact("same_steps", bool((shared == shared[..., :1]).all()), True)
 
 
+def test_the_padding_mask_passes(claim):
+    """Keras' padding mask passes `DropBlock1D` unchanged, also in training."""
+    x = layers.Embedding(9, 4, mask_zero=True)(np.array([[3, 5, 0, 0], [2, 0, 0, 0]]))
+    y = DropBlock1D(0.5, 2)(x, training=True)
+    claim.exact(
+        "mask", numpy(keras.src.backend.get_keras_mask(y)).tolist(), [[True, True, False, False], [True] + 3 * [False]]
+    )
+
+
 def test_long_runs_hit_the_middle(claim):
     """Runs that are long against the sequence hit the middle: with runs of 10 in 20 steps at rate 0.3, a middle step goes
     in a share of {middle:.2f} of the cases and the first one in {first:.2f}, and in {nothing:.2f} of the sequences

@@ -421,9 +421,8 @@ def test_the_older_exporter_switches_dropout_off(claim, tmp_path):
     import torch
 
     model, path = torch.nn.Sequential(torch.nn.Linear(8, 64), torch.nn.Dropout(0.5)).train(), tmp_path / "m.onnx"
-    for name, mode, wanted in (("eval", "EVAL", 0), ("preserve", "PRESERVE", 1)):
-        chosen = getattr(torch.onnx.TrainingMode, mode)
-        torch.onnx.export(model, (torch.ones(4, 8),), path, dynamo=False, training=chosen)
+    for name, options, wanted in (("eval", {}, 0), ("preserve", {"training": torch.onnx.TrainingMode.PRESERVE}, 1)):
+        torch.onnx.export(model, (torch.ones(4, 8),), path, dynamo=False, **options)
         claim.exact(name, onnx_nodes(path).count("Dropout"), wanted)
 
 

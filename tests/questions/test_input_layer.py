@@ -87,6 +87,13 @@ def test_before_an_embedding_it_changes_the_words(claim, program):
     claim.exact("zero_or_scaled", bool(((read == 0) | (read == words * 5 // 4)).all()), True)
 
 
+def test_in_a_model_integers_become_floats(claim):
+    """In a model whose `Input` has no `dtype` integers become floats first: nothing stops, and a share of {dropped:.2f} is
+    dropped."""
+    model = keras.Sequential([keras.Input((1000,)), keras.layers.Dropout(0.2)])
+    claim.share("dropped", numpy(model(np.ones((20, 1000), "int32"), training=True)) == 0, 0.2)
+
+
 def test_integer_ids_stop_with_an_error(claim):
     """On integer ids the same layer works at inference and stops with an error in training."""
     ids = np.arange(8, dtype="int32").reshape(1, 8)

@@ -171,6 +171,30 @@ def test_unknown_inputs_are_told_apart_better(claim, judged):
     claim.trained("unknown", judged["passes"]["unknown"] - judged["off"]["unknown"], above=0)
 
 
+@pytest.mark.only("torch", why="it is about PyTorch's own modules")
+def test_in_pytorch_attention_and_lstm_are_reached(claim):
+    """`only_dropout` also reaches {reached} kinds of PyTorch modules that hold a rate themselves, or that skip their Dropout in
+    eval mode: `nn.MultiheadAttention`, `nn.LSTM`, `nn.GRU` and `nn.TransformerEncoderLayer`. Under `no_grad` two passes of
+    each differ, and after `eval()` they agree."""
+    import torch
+    from mc_dropout_torch import only_dropout
+    from torch import nn
+
+    x, kinds = torch.randn(4, 6, 8), {"dropout": 0.5, "batch_first": True}
+    layer = nn.TransformerEncoderLayer(8, 2, 16, **kinds)
+    attention = nn.MultiheadAttention(8, 2, **kinds)
+    modules = [attention, nn.LSTM(8, 8, 2, **kinds), nn.GRU(8, 8, 2, **kinds), nn.TransformerEncoder(layer, 2)]
+
+    def differ(module):
+        inputs = (x, x, x) if module is attention else (x,)
+        with torch.no_grad():
+            first, second = (out[0] if isinstance(out := module(*inputs), tuple) else out for _ in range(2))
+        return not torch.equal(first, second)
+
+    claim.exact("quiet", sum(differ(module.eval()) for module in modules), 0)
+    claim.exact("reached", sum(differ(only_dropout(module)) for module in modules), 4)
+
+
 def test_an_ensemble_does_better(claim, judged):
     """The mean of five networks without dropout beats 30 passes of one in loss, by {five_loss.interval:+.3f}, in calibration
     error, by {five_error.interval:+.1f}, and for unknown inputs, by {five_unknown.interval:+.1f}. In accuracy it is no

@@ -125,22 +125,32 @@ def test_one_layer_in_float32_costs_the_next_nothing(claim):
     claim.exact("after", keras.backend.standardize_dtype(after.dtype), "bfloat16")
 
 
-@TENSORFLOW
-@pytest.mark.parametrize("compiled", [False, True])
-def test_compiled_by_xla_it_is_kept_in_bfloat16(claim, compiled):
-    """In `fit`, `0.01` drops a share of {fit_plain:.4f} in bfloat16; compiled by XLA, with `jit_compile=True`, which keeps
-    what it fuses in float32, it drops {fit_xla:.4f}."""
+def dropped_in_fit(claim, compiled, precision, expected):
     x = np.ones((2000, N // 2000), "float32")
 
     def zeros(y_true, y_pred):
         return keras.ops.mean(keras.ops.cast(keras.ops.equal(y_pred, 0), "float32"))
 
-    model = keras.Sequential([keras.Input((N // 2000,)), keras.layers.Dropout(0.01, dtype="mixed_bfloat16")])
+    model = keras.Sequential([keras.Input((N // 2000,)), keras.layers.Dropout(0.01, dtype=f"mixed_{precision}")])
     model.compile("sgd", "mse", metrics=[zeros], jit_compile=compiled)
     share = model.fit(x, x, batch_size=2000, verbose=0).history["zeros"][0]
-    expected = 0.01 if compiled else rounded_up(0.01, "bfloat16")
     error = (expected * (1 - expected) / N) ** 0.5
-    claim.sampled("fit_xla" if compiled else "fit_plain", share, expected, error, N)
+    claim.sampled(f"fit_{'xla' if compiled else 'plain'}_{precision}", share, expected, error, N)
+
+
+@TENSORFLOW
+@pytest.mark.parametrize("compiled", [False, True])
+def test_compiled_by_xla_it_is_kept_in_bfloat16(claim, compiled):
+    """In `fit`, `0.01` drops a share of {fit_plain_bfloat16:.4f} in bfloat16; compiled by XLA, with `jit_compile=True`, it drops
+    {fit_xla_bfloat16:.4f}."""
+    dropped_in_fit(claim, compiled, "bfloat16", 0.01 if compiled else rounded_up(0.01, "bfloat16"))
+
+
+@TENSORFLOW
+@pytest.mark.parametrize("compiled", [False, True])
+def test_compiled_by_xla_it_is_rounded_in_float16(claim, compiled):
+    """In float16 it drops {fit_plain_float16:.4f}, and {fit_xla_float16:.4f} when XLA compiles the step: both 11/1024."""
+    dropped_in_fit(claim, compiled, "float16", rounded_up(0.01, "float16"))
 
 
 @TENSORFLOW

@@ -306,9 +306,10 @@ def errors(study):
 @pytest.mark.study
 @COMPILED
 def test_on_a_short_series_it_helps_a_model_trained_too_long(claim, errors):
-    """On 36 windows of a short series, an LSTM trained for 120 epochs forecasts the rest better with dropout: its error
-    falls by {input.interval:.2f} with `dropout=0.2`, and by {recurrent.interval:.2f} with `recurrent_dropout=0.2`, over
+    """On 36 windows of a short series, an LSTM trained for 120 epochs forecasts the rest better with dropout: its root mean
+    square error, {none_error.interval:.2f} without, falls by {input.interval:.2f} with `dropout=0.2`, and by {recurrent.interval:.2f} with `recurrent_dropout=0.2`, over
     20 series."""
+    claim.trained("none_error", errors["none"][:, 1], above=0)
     claim.trained("input", errors["none"][:, 1] - errors["dropout"][:, 1], above=0)
     claim.trained("recurrent", errors["none"][:, 1] - errors["recurrent"][:, 1], above=0)
 

@@ -67,7 +67,7 @@ def test_each_gate_is_computed_by_itself(claim, monkeypatch, name):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_the_masks_are_not_what_takes_time(claim, name):
+def test_the_masks_are_drawn_once_for_all_steps(claim, name):
     """The masks are drawn once for a batch, not once for a step: an LSTM with `recurrent_dropout` draws {masks_lstm} of
     them, a GRU {masks_gru}, whether the sequence has 5 steps or 50."""
     counts = []
@@ -94,6 +94,24 @@ def test_the_fall_back_is_silent_unless_you_ask(claim, program):
         "Pass use_cudnn='auto' to fallback to a non-cuDNN implementation."
     )
     claim.exact("message", expected if expected in str(error.value) else str(error.value), expected)
+
+
+def test_use_cudnn_is_a_promise_on_tensorflow_alone(claim):
+    """With `activation="relu"`, which no kernel computes, `use_cudnn=True` is an error for LSTM and GRU on TensorFlow, for the
+    LSTM alone on JAX, and for none on PyTorch; with `recurrent_dropout` it is one for both on all three."""
+
+    def refused(**options):
+        found = []
+        for name in sorted(LAYERS):
+            try:
+                LAYERS[name](8, use_cudnn=True, **options)(np.zeros((2, 5, 3), "float32"))
+            except ValueError:
+                found.append(name)
+        return found
+
+    expected = {"tensorflow": ["gru", "lstm"], "jax": ["lstm"], "torch": []}[keras.backend.backend()]
+    claim.exact("as_it_says", refused(activation="relu") == expected, True)
+    claim.exact("with_recurrent_dropout", refused(recurrent_dropout=0.2), ["gru", "lstm"])
 
 
 @pytest.mark.only("tensorflow", why="it asks TensorFlow's own condition")

@@ -117,7 +117,7 @@ def test_the_sum_of_embeddings_and_positions_is_dropped(claim, monkeypatch):
     model(tokens, training=True)
     before, after = calls[0]
     embeddings = next(row for row in model.layers if isinstance(row, layers.Embedding))
-    claim.exact("it_is_the_sum", np.array_equal(numpy(embeddings(tokens)), before), False)
+    claim.exact("it_is_the_embedding_alone", np.array_equal(numpy(embeddings(tokens)), before), False)
     claim.share("share", after == 0, 0.1)
     claim.exact("listed", sum(isinstance(row, layers.Dropout) for row in model.layers), 13)
 
@@ -136,7 +136,7 @@ def test_before_the_addition_the_identity_path_is_whole(claim, kind):
 
 @pytest.mark.parametrize("blocks", [1, 6, 12, 24])
 def test_after_the_addition_it_survives_with_a_power_of_the_rate(claim, blocks):
-    """After the addition, a value of the identity path survives L blocks with probability (1 − rate)^L. At rate 0.1 a
+    """After the addition, a value of the identity path survives L additions with probability (1 − rate)^L. At rate 0.1 a
     share of {alive_1:.2f} is left after one, {alive_6:.2f} after 6, {alive_12:.2f} after 12 and {alive_24:.2f} after 24."""
     keras.utils.set_random_seed(0)
     y = numpy(stack(after_the_addition, blocks)(np.ones((20_000, 64), "float32"), training=True))
@@ -145,7 +145,7 @@ def test_after_the_addition_it_survives_with_a_power_of_the_rate(claim, blocks):
 
 
 def test_for_the_rest_the_gradient_is_exactly_zero(claim):
-    """For the rest the gradient is exactly zero: along the identity path of 12 blocks at rate 0.1, a share of {after:.3f}
+    """For the rest the gradient is exactly zero: along the identity path of 12 additions at rate 0.1, a share of {after:.3f}
     of the inputs gets none after the addition, and {before} of them before it."""
     keras.utils.set_random_seed(0)
     ones = np.ones((5000, 64), "float32")
@@ -157,7 +157,7 @@ def test_for_the_rest_the_gradient_is_exactly_zero(claim):
 
 def test_what_is_left_grows(claim):
     """What is left is scaled up, so that the mean stays and the mean square grows to (1 − rate)^−L: to {square:.2f} times
-    its value after 12 blocks at rate 0.1."""
+    its value after 12 additions at rate 0.1."""
     keras.utils.set_random_seed(0)
     y = numpy(stack(after_the_addition)(np.ones((20_000, 64), "float32"), training=True)).astype("float64")
     n = y.size
@@ -177,7 +177,7 @@ def test_at_inference_the_place_makes_no_difference(claim):
 
 
 def test_the_wrong_twin_cuts_the_identity_path(claim, program):
-    """The wrong twin: with dropout after the addition, a share of {alive:.2f} of the identity path is left after 12 blocks
+    """The wrong twin: with dropout after the addition, a share of {alive:.2f} of the identity path is left after 12 additions
     at rate 0.1, and {scale:.2f} times as large."""
     twin = program("residual_wrong")
     y = numpy(twin["y"])

@@ -62,7 +62,7 @@ def test_no_output_of_the_softmax_is_removed(claim, off_and_on):
 
 def test_between_two_layers_it_drops_units_of_the_first(claim):
     """Between two Dense layers it drops outputs of the first: for one example, a dropped unit's weights, those that
-    lead to it and those that leave it, do not move in training, and the others do."""
+    lead to it and those that leave it, do not move in a step of plain SGD, and the others do."""
     keras.utils.set_random_seed(0)
     # no ReLU, so that a unit is at zero only when it is dropped
     model = keras.Sequential(

@@ -82,6 +82,16 @@ def test_a_seed_fixes_the_sequence_and_not_the_mask(claim):
     claim.exact("repeated", [bool((m == mask(twin)).all()) for m in masks], [True, True])
 
 
+@pytest.mark.only("torch", why="the other backends draw from the layer's state alone")
+def test_unseeded_pytorch_draws_elsewhere(claim):
+    """On PyTorch a Dropout without a seed draws from PyTorch's own generator: two training calls take different masks, and leave
+    the state of the layer as it was, with a count of {count}."""
+    layer = layers.Dropout(0.5)
+    masks = [numpy(layer(x, training=True)) for _ in range(2)]
+    claim.exact("differ", bool((masks[0] != masks[1]).any()), True)
+    claim.exact("count", int(numpy(layer.seed_generator.state)[1]), 0)
+
+
 def test_the_state_counts_the_calls(claim):
     """The layer keeps its seed and a count, in a variable without gradient: each training call adds one, `predict`
     none."""
@@ -325,7 +335,7 @@ def recomputed(drop):
     return (numpy(outputs) == 0) == (numpy(gradient) == 0)
 
 
-RECOMPUTED = pytest.mark.only("tensorflow", "torch", why="JAX recomputes from a key that is passed in")
+RECOMPUTED = pytest.mark.only("tensorflow", "torch", why="under JAX it is an error")
 
 
 @RECOMPUTED

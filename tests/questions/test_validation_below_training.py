@@ -378,7 +378,7 @@ def test_the_program_names_the_part(claim, some):
 
 def test_the_usual_reading_misses_overfitting(claim, program):
     """The wrong twin: after 40 epochs on 200 digits with 0.5, `val_loss` is below `loss`, and yet above the training loss
-    that `evaluate` gives: the network overfits."""
+    that `evaluate` gives: there is a gap to unseen data, which `loss` hides."""
     twin = program("validation_below_training_wrong")
     logs = twin["logs"]
     claim.exact("reported_below", logs["val_loss"][-1] < logs["loss"][-1], True)
