@@ -9,6 +9,7 @@ from keras import layers
 numpy = keras.ops.convert_to_numpy
 tensorflow = pytest.mark.only("tensorflow", why="these files are written from a TensorFlow graph")
 pytorch = pytest.mark.only("torch", why="this file is written from a PyTorch graph")
+any_batch = pytest.mark.holds("keras>=3.14", why="before, an ONNX file from PyTorch took a batch of one only")
 with_onnx = pytest.mark.only("tensorflow", "torch", why="on JAX the export needs another package, jax2onnx")
 
 
@@ -170,6 +171,7 @@ def test_the_files_are_two_matrix_products(claim, x, tmp_path):
 
 
 @pytorch
+@any_batch
 def test_on_pytorch_nothing_of_it_is_in_the_file(claim, x, tmp_path):
     """With PyTorch as the backend the ONNX file of an ordinary Dropout holds {dropouts} Dropout operations, and predicts
     what Keras predicts."""
@@ -277,6 +279,7 @@ def test_with_a_global_seed_each_start_repeats_the_last(claim, tmp_path):
 
 
 @pytorch
+@any_batch
 def test_on_pytorch_an_always_on_dropout_works_in_onnx(claim, tmp_path):
     """With PyTorch as the backend an always-on Dropout becomes the ONNX operation `Dropout`, set to training, with a
     warning that says so: onnxruntime drops {share:.2f}, other values at each run and after each start."""
@@ -291,6 +294,7 @@ def test_on_pytorch_an_always_on_dropout_works_in_onnx(claim, tmp_path):
 
 
 @pytorch
+@any_batch
 def test_onnxruntime_has_a_seed(claim, tmp_path):
     """`onnxruntime.set_seed`, called before the start, makes it repeat its masks."""
     import onnxruntime
@@ -304,6 +308,7 @@ def test_onnxruntime_has_a_seed(claim, tmp_path):
 
 
 @pytorch
+@any_batch
 def test_on_pytorch_a_layer_with_a_seed_cannot_be_exported(claim, tmp_path):
     """Given a `seed`, an always-on Dropout cannot be exported from PyTorch: {error}."""
     with pytest.raises(Exception, match="Generator") as caught:
@@ -397,6 +402,7 @@ def test_litert_sorts_its_inputs_by_name(claim, tmp_path):
 
 
 @pytorch
+@any_batch
 def test_from_pytorch_onnx_takes_masks_as_an_input(claim, x, tmp_path):
     """From PyTorch, too, the ONNX file takes masks as an input, and puts out what Keras does."""
     with_masks_exported(claim, onnx_file, onnx_start, tmp_path, x)
