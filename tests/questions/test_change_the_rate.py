@@ -170,13 +170,13 @@ class Block(keras.layers.Layer):
 
 
 def test_the_callback_reaches_layers_within_layers(claim, x):
-    """`RateSchedule` also reaches a Dropout inside a layer of your own and inside `TimeDistributed`, {found} here, which are not
-    in `model.layers`; `with_rate` does not, and leaves them at {left}."""
+    """`dropouts`, by which `RateSchedule` finds its layers, also finds one inside a layer of your own and one inside
+    `TimeDistributed`, {found} in all, which are not in `model.layers`. `with_rate` does not, and leaves {left} as they are."""
     parts = [Block(0.1), keras.layers.Reshape((10, 10)), keras.layers.TimeDistributed(keras.layers.Dropout(0.1))]
     model = keras.Sequential([keras.Input((100,)), *parts])
     claim.exact("found", len(dropouts(model)), 2)
     claim.exact("in_layers", sum(isinstance(layer, keras.layers.Dropout) for layer in model.layers), 0)
-    claim.exact("left", sorted({layer.rate for layer in dropouts(with_rate(model, 0.5))}), [0.1])
+    claim.exact("left", sum(layer.rate == 0.1 for layer in dropouts(with_rate(model, 0.5))), 2)
 
 
 def test_a_copy_takes_any_rate(claim, x):

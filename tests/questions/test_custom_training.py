@@ -244,7 +244,8 @@ def test_without_a_seed_pytorch_repeats_the_mask(claim, x):
 
 @pytest.mark.only("torch", why="the generator is PyTorch's")
 def test_with_a_shape_pytorch_takes_another_mask(claim, x):
-    """A Dropout with a `noise_shape` does not, even without a seed: masks agree in a share of {shaped:.2f}."""
+    """On PyTorch a Dropout with a `noise_shape` takes another mask in the second pass of `keras.remat`, even without a seed:
+    masks agree in a share of {shaped:.2f}."""
     layer = keras.layers.Dropout(0.5, noise_shape=(None, 1))
     y, slope = gradient(keras.remat(lambda v: layer(v, training=True)), keras.ops.ones((4000, 2)))
     claim.share("shaped", (y > 0)[:, 0] == (slope > 0)[:, 0], 0.5)

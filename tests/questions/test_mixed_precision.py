@@ -149,7 +149,7 @@ def test_compiled_by_xla_it_is_kept_in_bfloat16(claim, compiled):
 @TENSORFLOW
 @pytest.mark.parametrize("compiled", [False, True])
 def test_compiled_by_xla_it_is_rounded_in_float16(claim, compiled):
-    """In float16 it drops {fit_plain_float16:.4f}, and {fit_xla_float16:.4f} when XLA compiles the step: both 11/1024."""
+    """In `fit`, `0.01` drops a share of {fit_plain_float16:.4f} in float16, and {fit_xla_float16:.4f} when XLA compiles the step: both 11/1024."""
     dropped_in_fit(claim, compiled, "float16", rounded_up(0.01, "float16"))
 
 
