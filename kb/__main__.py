@@ -79,6 +79,10 @@ def check(root: Path) -> int:
     failed = ["questions and evidence"] if found else []
     for name, process in started.items():
         output, _ = process.communicate()
+        dead = static.dead_links(root / ".cache/check") if name == "pages build" and not process.returncode else []
+        if dead:
+            failed.append(name)
+            print("\n".join(dead))
         if process.returncode and not (found and name == "pages build"):  # it stops for the same reason
             failed.append(name)
             print(f"\n{name}:\n{output.strip()}")

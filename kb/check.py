@@ -8,6 +8,7 @@ import ast
 import itertools
 import json
 import keyword
+import os
 import re
 import string
 import sys
@@ -563,3 +564,20 @@ def _bibliography_problems(root: Path, known: list[str]) -> list[str]:
             lacks.append("journal, booktitle or publisher")
         found += [f"{name}:{lines[key]}: `{key}` has no {what}." for what in lacks]
     return found
+
+
+def dead_links(built: Path) -> list[str]:
+    """Links of a built site, within it, to a page or a place in a page that is not there.
+
+    MkDocs sees those that Markdown writes, and not those in pages that the machinery makes."""
+    pages = {path: path.read_text(encoding="utf-8") for path in sorted(built.rglob("*.html"))}
+    places = {path: set(re.findall(r'\b(?:id|name)="([^"]+)"', text)) for path, text in pages.items()}
+    found = {}
+    for path, text in pages.items():
+        for link in re.findall(r'<a\b[^>]*?\bhref="((?![a-z]+:|/)[^"]*)"', text):
+            to, _, place = link.partition("#")
+            target = Path(os.path.normpath(path.parent / to)) if to else path
+            target = target / "index.html" if target.is_dir() else target
+            if not target.exists() or (place and place not in places.get(target, [place])):
+                found[f"{path.relative_to(built).as_posix()}: nothing is at `{link}`, where a link leads."] = None
+    return list(found)

@@ -73,8 +73,8 @@ class Marks:
 
     # ------------------------------------------------------------------------------- on a question page
 
-    def of(self, slug: str, claim: Claim) -> list[Mark]:
-        """The marks of a claim: where it holds, where not, and where it was not asked."""
+    def of(self, slug: str, claim: Claim, page: str = "") -> list[Mark]:
+        """The marks of a claim: where it holds, where not, and where it was not asked. `page` leads to its question."""
         groups: dict[tuple, list[str]] = {}
         for runner in self.records:
             device, backend = self._device(runner), runner.rpartition("-")[2]
@@ -100,7 +100,7 @@ class Marks:
             marks.append(("apart", f"Holds {' and '.join(map(_range, claim.holds))}: {claim.holds_why}"))
         apart = {d.name: d for d in self.disagreements if d.slug == slug and d.claim.test == claim.test}
         for name, d in apart.items():
-            why = f", as [another claim](#{claim.differs_see}) says" if d.is_explained else ""
+            why = f", as [another claim]({page}#{claim.differs_see}) says" if d.is_explained else ""
             marks.append(("apart", f"Runners disagree on {name.replace('_', ' ')}{why}"))
         return marks
 
@@ -206,7 +206,7 @@ class Marks:
         """Every claim by question: the marks that most share stand once, at its head; `show` renders them."""
         parts = []
         for slug, q in self.questions.items():
-            marks = [(claim, self.of(slug, claim)) for claim in self.claims[slug]]
+            marks = [(claim, self.of(slug, claim, f"questions/{slug}.md")) for claim in self.claims[slug]]
             kinds = [tuple(found) for _, found in marks]
             shared = max(kinds, key=kinds.count)
             counts = [(runner, *self._count(runner, slug)) for runner in self.records]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kb import evidence, marks, pages, question
+from kb import check, evidence, marks, pages, question
 from kb.evidence import Value
 
 PAGE = "docs/questions/half.md"
@@ -972,3 +972,16 @@ def test_what_make_new_wrote_is_refused(project):
     project.refuses(
         "docs/questions/half.md:27", "“Write when it does not hold.” is what `make new` wrote: write the page."
     )
+
+
+# -------------------------------------------------------------------------------------------- built pages
+
+
+def test_a_link_to_nothing_is_found_on_the_built_pages(tmp_path):
+    page = '<h2 id="why">Why</h2><a href="#why">1</a><a class="x" href="#how">2</a>'
+    page += '<a href="../b/">3</a><a href="c/#x">4</a>'
+    for name, text in (("a/index.html", page + '<a href="https://example.org/#x">5</a>'), ("b/index.html", "")):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    dead = check.dead_links(tmp_path)
+    assert dead == [f"a/index.html: nothing is at `{link}`, where a link leads." for link in ("#how", "c/#x")]
