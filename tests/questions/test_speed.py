@@ -122,26 +122,43 @@ def bottle(rate=None):
     return keras.Sequential([keras.Input((200,)), *layers]), np.ones((1000, 200), "float32")
 
 
+def kept_by_pytorch(model, x):
+    """Bytes that a training call keeps for its gradient, for each value of `x`; the weights do not count."""
+    import torch
+
+    saved, weights = {}, {v.value.data_ptr() for v in model.weights}
+
+    def pack(tensor):
+        if tensor.data_ptr() not in weights:
+            saved[tensor.data_ptr()] = tensor  # held, so that no other takes its address
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model(torch.tensor(x), training=True)
+    return sum(tensor.nbytes for tensor in saved.values()) / x.size
+
+
 @pytest.mark.only("torch", why="it looks at the tensors that PyTorch keeps")
 def test_pytorch_keeps_a_mask_and_an_output_for_the_backward_pass(claim):
     """On a processor PyTorch keeps {torch_without:.0f} bytes for each hidden value until the backward pass, and with Dropout,
     which needs its noise again and hands on another output, {torch_with:.0f}, in float32."""
-    import torch
+    claim.exact("torch_without", kept_by_pytorch(*bottle()), 8.0)
+    claim.exact("torch_with", kept_by_pytorch(*bottle(0.1)), 16.0)
 
-    def kept(model, x):
-        saved, weights = {}, {v.value.data_ptr() for v in model.weights}
 
-        def pack(tensor):
-            if tensor.data_ptr() not in weights:
-                saved[tensor.data_ptr()] = tensor  # held, so that no other takes its address
-            return tensor
+@pytest.mark.only("torch", why="it looks at the tensors that PyTorch keeps")
+def test_in_front_of_an_addition_pytorch_keeps_the_mask_alone(claim):
+    """On a residual branch, in front of the addition, PyTorch keeps {branch_more:.0f} bytes more for each value with Dropout than
+    without, in float32: its noise, and no output."""
 
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            model(torch.tensor(x), training=True)
-        return sum(tensor.nbytes for tensor in saved.values()) / x.size
+    def branch(rate=None):
+        keras.utils.set_random_seed(0)
+        x = keras.Input((200,))
+        y = keras.layers.Dense(200)(keras.layers.Dense(200, "relu")(x))
+        y = y if rate is None else keras.layers.Dropout(rate)(y)
+        return keras.Model(x, keras.layers.Add()([x, y])), np.ones((1000, 200), "float32")
 
-    claim.exact("torch_without", kept(*bottle()), 8.0)
-    claim.exact("torch_with", kept(*bottle(0.1)), 16.0)
+    claim.exact("branch_more", kept_by_pytorch(*branch(0.1)) - kept_by_pytorch(*branch()), 4.0)
 
 
 @pytest.mark.only("jax", why="it looks at the arrays that JAX keeps")

@@ -172,6 +172,20 @@ def test_no_model_of_keras_applications_takes_the_rate(claim, name):
     claim.exact(f"arguments_{name}", [a for a in arguments if "drop" in a or "survival" in a], [])
 
 
+@pytest.mark.only("tensorflow", why="Keras 2 runs on TensorFlow alone")
+def test_in_keras_2_efficientnet_took_the_rate(claim):
+    """In Keras 2 `EfficientNetB0(drop_connect_rate=0.4)` handed the argument on: its last block then drops at a rate of
+    {last:.2f}, and {default:.3f} without it."""
+    import tf_keras
+
+    def last(**options):
+        model = tf_keras.applications.EfficientNetB0(weights=None, **options)
+        return [layer.rate for layer in model.layers if isinstance(layer, tf_keras.layers.Dropout)][-2]
+
+    claim.close("last", last(drop_connect_rate=0.4), 0.4 * 15 / 16, 0.03)
+    claim.close("default", last(), 0.2 * 15 / 16, 0.015)
+
+
 def test_set_the_rate_on_the_layers(claim):
     """Set on the layers, before anything is compiled, it counts: with every rate doubled, the last block of EfficientNetB0
     is left out for a share of {share:.2f}."""
