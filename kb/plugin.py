@@ -532,6 +532,8 @@ def pytest_sessionfinish(session, exitstatus):
     whole = not study and not config.getoption("--question") and not config.kb_failed
     if config.kb_failed:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if not entries:
+        return
     try:
         evidence.write(root, runner, environment(config), entries, whole, config.kb_seconds)
     except Problem as problem:

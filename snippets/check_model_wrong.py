@@ -34,4 +34,4 @@ print("loss fell:", loss[-1] < loss[0])
 #> loss fell: True
 for finding in check_model(model):
     print(finding.what)
-    #> its call has no `training` argument, so fit trains with dropout off
+    #> its call has no `training` argument, so fit cannot switch its dropout on

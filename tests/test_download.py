@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from kb import notebook
+from kb import evidence, notebook
+from kb.plugin import runner_name
 
 ROOT = Path(__file__).parent.parent
 # where `make check` builds the site, or `make site`
@@ -16,7 +17,7 @@ BUILT = next(
 )
 
 
-def test_a_downloaded_notebook_brings_its_programs_along(tmp_path):
+def test_a_downloaded_notebook_brings_its_programs_along(tmp_path, request):
     built = BUILT / "scope/scope.ipynb"
     if not built.exists():
         pytest.fail("the site is not built: run `make site` first.", pytrace=False)
@@ -26,7 +27,7 @@ def test_a_downloaded_notebook_brings_its_programs_along(tmp_path):
     own = len(fresh.cells) - len(stored.cells)
     assert own == 2, "one cell writes the program, one the figures' style"
     fresh.cells = fresh.cells[own:]
-    notebook.check(stored, fresh, "the downloaded scope.ipynb")
+    notebook.check(stored, fresh, "the downloaded scope.ipynb", runner_name(request.config) == evidence.DEFAULT)
 
 
 def test_every_download_writes_the_files_that_it_imports():

@@ -49,7 +49,8 @@ def residual(place):
         branch = layers.Dense(8, activation="relu")(x)
         if place == "before":
             return layers.Dense(2)(x + layers.Dropout(0.1)(branch))
-        return layers.Dense(2)(layers.Dropout(0.1)(layers.Add()([x, branch])))
+        x = layers.Dropout(0.1)(layers.Add()([x, branch]))
+        return layers.Dense(2)(x + layers.Dense(8)(x))
 
     return functional((8,), build)
 
@@ -145,6 +146,217 @@ def test_sequential_and_nested_models_are_read_as_well(claim, name):
     claim.exact(f"{label}_sequential", [words in f.what for f in check_model(sequential)], [True])
     outer = chain((8,), bad(), layers.Dense(2))
     claim.exact(f"{label}_nested", [words in f.what for f in check_model(outer)], [True])
+
+
+def sequential(*parts):
+    return keras.Sequential(list(parts))
+
+
+def blocks(between):
+    """Two residual blocks, and between them what `between` makes of a stream and its first branch."""
+
+    def build(x):
+        x = between(x, layers.Dense(8, activation="relu")(x))
+        return layers.Dense(2)(x + layers.Dense(8)(x))
+
+    return functional((8,), build)
+
+
+BORDERS = {  # what it says → a model in which the mistake lies across the border of a nested model
+    "before BatchNormalization": lambda: chain(
+        (8,), sequential(keras.Input((8,)), layers.Dense(4), layers.Dropout(0.5)), layers.BatchNormalization()
+    ),
+    "another Dropout follows": lambda: chain(
+        (8,),
+        sequential(keras.Input((8,)), layers.Dense(4), layers.Dropout(0.5)),
+        sequential(keras.Input((4,)), layers.Dropout(0.5), layers.Dense(4)),
+    ),
+    "softmax": lambda: sequential(TWINS["every-layer"][2](), layers.Dropout(0.2)),
+    "residual addition": lambda: functional(
+        (8,), lambda x: residual("before")(sequential(keras.Input((8,)), layers.Dropout(0.1))(x + layers.Dense(8)(x)))
+    ),
+}
+
+
+@pytest.mark.parametrize("words", BORDERS)
+def test_the_border_of_a_nested_model_hides_nothing(claim, words):
+    """What stands in front of a Dropout, or behind it, is found on the other side of a nested model's border, too."""
+    label = words.replace(" ", "_")
+    claim.exact(f"found_{label}", [words in f.what for f in check_model(BORDERS[words]())], [True])
+
+
+class VariableDropout(layers.Layer):
+    """A layer of one's own whose rate is a weight."""
+
+    def build(self, shape):
+        self.rate = self.add_weight(shape=(), initializer=keras.initializers.Constant(0.85), trainable=False)
+
+    def call(self, x):
+        return x
+
+
+class ScheduledDropout(layers.Layer):
+    """And one whose `rate` is no number."""
+
+    rate = "slow"
+
+    def call(self, x):
+        return x
+
+
+class TakesAnything(Passes):
+    def call(self, x, **kwargs):
+        return self.dropout(self.hidden(x))
+
+
+class ForgetsNoise(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.noise, self.recurrent = layers.GaussianNoise(1.0), layers.LSTM(4, dropout=0.5)
+
+    def call(self, x):
+        return self.recurrent(keras.ops.expand_dims(self.noise(x), -1))
+
+
+VARIANTS = {  # another form of a mistake → what it says, the model
+    "softmax as an operation": (
+        "softmax",
+        lambda: functional((8,), lambda x: layers.Dropout(0.2)(keras.ops.softmax(x))),
+    ),
+    "softmax as an Activation": (
+        "softmax",
+        lambda: chain((8,), layers.Dense(4), layers.Activation("softmax"), layers.Dropout(0.2)),
+    ),
+    "maps behind norm and activation": (
+        "elements of feature maps",
+        lambda: chain((8, 8, 3), layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU(), layers.Dropout(0.2)),
+    ),
+    "Dropout in TimeDistributed": (
+        "before BatchNormalization",
+        lambda: chain((5, 8), layers.TimeDistributed(layers.Dropout(0.2)), layers.BatchNormalization()),
+    ),
+    "two that share their masks": (
+        "another Dropout follows",
+        lambda: chain((5, 8), layers.SpatialDropout1D(0.2), layers.SpatialDropout1D(0.2)),
+    ),
+    "sum behind an activation": (
+        "residual addition",
+        lambda: blocks(lambda x, branch: layers.Dropout(0.1)(layers.ReLU()(x + branch))),
+    ),
+    "sum behind a norm": (
+        "residual addition",
+        lambda: blocks(lambda x, branch: layers.Dropout(0.1)(layers.LayerNormalization()(x + branch))),
+    ),
+    "sum with a projection": (
+        "residual addition",
+        lambda: blocks(lambda x, branch: layers.Dropout(0.1)(layers.Dense(8)(x) + branch)),
+    ),
+    "rate of a recurrent layer": ("share to keep", lambda: chain((5, 8), layers.LSTM(4, dropout=0.9))),
+    "rate of Gaussian noise": ("share to keep", lambda: chain((8,), layers.GaussianDropout(0.9))),
+    "rate in a variable": ("share to keep", lambda: chain((8,), VariableDropout())),
+    "norm without weights": (
+        "single feature",
+        lambda: chain((20, 1), layers.LayerNormalization(center=False, scale=False)),
+    ),
+    "call that takes anything": ("no `training`", lambda: built(TakesAnything())),
+    "noise and recurrent dropout": ("no `training`", lambda: built(ForgetsNoise())),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_other_forms_of_the_mistakes_are_found(claim, name):
+    """A mistake is found in its other forms, too: a softmax that is an operation, a sum behind a norm, the rate of a
+    recurrent layer or of one's own, a `call` that takes any keyword."""
+    words, bad = VARIANTS[name]
+    claim.exact(f"found_{name.replace(' ', '_')}", [words in f.what for f in check_model(bad())], [True])
+
+
+class PositionEmbedding(layers.Layer):
+    """Learned positions, made from the tokens' shape alone, as KerasHub has them."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=shape[1:], name="table")
+
+    def call(self, x):
+        return keras.ops.broadcast_to(self.table, keras.ops.shape(x))
+
+
+def attention(x):
+    """Written by hand, with dropout on the weights behind the softmax."""
+    q, k, v = [layers.Reshape((6, 2, 4))(layers.Dense(8)(x)) for _ in range(3)]
+    scores = keras.ops.einsum("bqhd,bkhd->bhqk", q, k)
+    weights = layers.Dropout(0.1)(layers.Softmax()(scores))
+    return layers.Reshape((6, 8))(keras.ops.einsum("bhqk,bkhd->bqhd", weights, v))
+
+
+def positions(ids):
+    tokens = layers.Embedding(50, 8)(ids)
+    return attention(layers.Dropout(0.1)(tokens + PositionEmbedding()(tokens)))
+
+
+def preactivation(x):
+    """Norm and activation before the weights, and Dropout in the branch: the identity path stays whole."""
+    for _ in range(2):
+        branch = layers.ReLU()(layers.BatchNormalization()(x))
+        x = x + layers.Dense(8)(layers.Dropout(0.1)(branch))
+    return x
+
+
+def pooled(x):
+    """A pooling that leaves one pixel, with the channels first."""
+    pool = layers.GlobalAveragePooling2D(data_format="channels_first", keepdims=True)
+    return layers.Flatten()(layers.Dropout(0.2)(pool(x)))
+
+
+def frozen(x):
+    norm = layers.BatchNormalization()
+    norm.trainable = False
+    return norm(layers.Dropout(0.5)(layers.Dense(4)(x)))
+
+
+GOOD = {  # what is right, or no mistake of ours → the model
+    "attention by hand": lambda: functional((6, 8), attention),
+    "learned positions": lambda: functional((6,), positions, dtype="int32"),
+    "MLP on a map": lambda: chain((7, 7, 8), layers.Dense(16, activation="gelu"), layers.Dropout(0.1), layers.Dense(8)),
+    "one pixel": lambda: functional((3, 8, 8), pooled),
+    "pre-activation": lambda: functional((8,), preactivation),
+    "the head behind the last sum": lambda: functional(
+        (8,), lambda x: layers.Dense(2)(layers.Dropout(0.2)(x + layers.Dense(8)(x)))
+    ),
+    "dropout, then drop path": lambda: chain(
+        (6, 8), layers.Dense(8), layers.Dropout(0.1), layers.Dropout(0.2, noise_shape=(None, 1, 1)), layers.Dense(8)
+    ),
+    "frozen BatchNormalization": lambda: functional((8,), frozen),
+    "a subclassed model inside": lambda: chain((8,), Forgets(), layers.Dense(2)),
+    "no cuDNN kernel anyway": lambda: chain((5, 8), layers.LSTM(4, activation="relu", recurrent_dropout=0.2)),
+    "a rate that is no number": lambda: chain((8,), ScheduledDropout()),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_is_right_passes(claim, name):
+    """Models that look like a mistake and are none have no findings: attention written by hand, learned positions, a
+    pre-activation block, a head behind the last sum, dropout followed by drop path, and six more."""
+    claim.exact(f"findings_{name.replace(' ', '_')}", len(check_model(GOOD[name]())), 0)
+
+
+def test_inside_another_model_training_arrives_all_the_same(claim):
+    """A subclassed model whose `call` has no `training` argument drops all the same when it is part of a Functional
+    model that is called with `training=True`; on its own it does not."""
+    x = np.ones((64, 8), "float32")
+    inner = built(Forgets())
+    outer = chain((8,), inner)
+    before, after = numpy(inner(x)), numpy(outer(x, training=True))
+    claim.exact("zeros_on_its_own", bool((before == 0).any()), False)
+    claim.exact("zeros_inside", bool((after == 0).any()), True)
+
+
+def test_layers_are_named_with_those_that_hold_them(claim):
+    """A layer is named with the layer or the model that holds it: “{inside}”."""
+    attention = layers.MultiHeadAttention(2, 4, dropout=0.9, name="attention")
+    block = functional((6, 8), lambda x: attention(x, x))
+    block.name = "block"
+    claim.exact("inside", check_model(chain((6, 8), block))[0].layer.rpartition("_")[0], "block/attention/dropout")
 
 
 # one of each family, small, with the head where dropout may be
