@@ -92,6 +92,18 @@ def test_a_nested_model_is_copied_too(claim, ones):
     claim.share("nested", always_on(model).predict(ones, verbose=0) == 0, 0.5)
 
 
+def test_a_saved_copy_needs_the_class(claim, ones, tmp_path):
+    """Saved and loaded, the copy drops in `predict` as before, a share of {loaded:.2f}, if `load_model` is given the
+    class; if not, loading fails and names it."""
+    copy = always_on(dropping(keras.layers.Dense(100, kernel_initializer="identity")))
+    path = tmp_path / "copy.keras"
+    copy.save(path)
+    loaded = keras.models.load_model(path, custom_objects={"MCDropout": MCDropout})
+    claim.share("loaded", loaded.predict(ones, verbose=0) == 0, 0.5)
+    with pytest.raises(TypeError, match="MCDropout"):
+        keras.models.load_model(path)
+
+
 def test_each_row_has_its_own_mask(claim):
     """Each row of a batch has a mask of its own, so one `predict` on repeated rows gives all passes: two of them agree
     in a share of {agree:.2f} of the units, as independent coins do."""

@@ -114,6 +114,18 @@ def test_a_rate_of_one_puts_out_zeros_in_every_version(claim, x):
     claim.exact("left_by_one_elsewhere", int(np.count_nonzero(dropped(x, 1))), 0)
 
 
+@pytest.mark.only("torch", why="it is about PyTorch")
+def test_pytorch_calls_it_p(claim, x):
+    """`torch.nn.Dropout(p=0.2)` drops a share of {torch_dropped:.2f} in training and multiplies the rest by
+    {torch_factor:.2f}: its `p` is the rate."""
+    import torch
+
+    torch.manual_seed(0)
+    y = torch.nn.Dropout(p=0.2)(torch.ones(1000, 100)).numpy()
+    claim.share("torch_dropped", y == 0, 0.2)
+    claim.close("torch_factor", y.max(), 1.25, 1e-6)
+
+
 @pytest.mark.parametrize("wrong", [20, 256, 1.1, -0.1])
 def test_a_rate_outside_zero_to_one_is_an_error(claim, wrong):
     """In Keras 3 a rate outside 0 to 1 is a `ValueError`: “{message_20}”"""

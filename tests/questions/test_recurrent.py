@@ -69,6 +69,21 @@ def test_a_dropout_in_front_draws_a_mask_for_every_step(claim):
     claim.exact("same_at_every_step", over_time(zero)[0], False)
 
 
+def test_between_stacked_layers_a_dropout_acts_at_every_step(claim):
+    """Between two stacked LSTMs a `Dropout(0.5)` hides a share of {between:.2f} of what the first one puts out from the
+    second, and draws anew at every step: two neighbouring steps agree on a share of {agree_between:.2f}. A
+    `SpatialDropout1D` hides the same features at every step."""
+
+    def hidden(between):
+        first, second = (seeing(layers.LSTM(WIDTH, return_sequences=True)) for _ in range(2))
+        return numpy(second(between(first(ones, training=True), training=True), training=True)) == 0
+
+    zero = hidden(layers.Dropout(0.5))
+    claim.share("between", zero[:, 0], 0.5)
+    claim.share("agree_between", zero[:, 0] == zero[:, 1], 0.5)
+    claim.exact("same_at_every_step_between", over_time(hidden(layers.SpatialDropout1D(0.5)))[0], True)
+
+
 @KINDS
 def test_spatial_dropout_in_front_is_the_same_as_the_argument(claim, kind):
     """`SpatialDropout1D(0.5)` in front of an LSTM, a GRU or a SimpleRNN computes what `dropout=0.5` in the layer
