@@ -55,6 +55,9 @@ def _fact(site, row: dict, fact: dict, counted: Counter) -> str:
     if carried:
         links = [_link(site, carried[0], name, where) for name in _several(fact[carried[0]])]
         says += f" *{CARRIED[carried[0]][1]}:* {enumeration(links)}."
+    slug, _, section = where.partition("#")
+    if "page" in fact and section and slug == row["page"].partition("#")[0]:
+        return f"{says} *Under* [{section.replace('-', ' ')}](questions/{slug}.md#{section}){{ .tap }}."
     return says + (f" *In* {_page(site, fact)}." if "page" in fact else "")
 
 

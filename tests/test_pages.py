@@ -108,7 +108,7 @@ def test_the_coverage_says_of_each_fact_what_carries_it(project):
     assert one.startswith("- One. *Proven:* [") and proof in one
     assert two == (
         "- Two. *From a source:* [Author 2014](references.md#ref-author2014half){ .tap }. "
-        "*In* [Does half of the units stay?](questions/half.md#why){ .tap }."
+        "*Under* [why](questions/half.md#why){ .tap }."
     )
     assert three == r"- Three. *From a page elsewhere:* [example.org/x\_y](https://example.org/x_y){ .tap }."
     assert four == "- Four. *Open:* Why not."

@@ -21,6 +21,7 @@ KINDS = {
     "references": "references/",
     "verified": "verified/",
     "proof": "proofs/scope/",
+    "coverage": "coverage/",
     "prose": "contributing/",
     "not found": "404.html",
 }
