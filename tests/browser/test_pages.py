@@ -216,6 +216,16 @@ def test_the_answer_is_the_first_thing_below_the_title(browser, address):
     page.close()
 
 
+def test_a_link_in_the_coverage_is_a_fingertip_high(browser, address):
+    page = browser.new_page(viewport=SCREENS["phone"])
+    page.goto(address + "coverage/")
+    links = page.locator("article :is(p, li) a:not(.headerlink)")
+    heights = links.evaluate_all("links => links.flatMap(a => [...a.getClientRects()].map(box => box.height))")
+    assert len(heights) > 100 and min(heights) >= 24
+    assert not [text for text in links.all_inner_texts() if text.strip().isdigit()]
+    page.close()
+
+
 def test_each_figure_shows_on_its_own_palette(browser, address):
     for scheme in ("light", "dark"):
         context = browser.new_context(color_scheme=scheme)
