@@ -12,7 +12,7 @@ from pathlib import Path
 from pybtex.database import parse_file
 from pybtex.richtext import Text
 
-from kb import evidence, notebook_pages
+from kb import evidence, facts, notebook_pages
 from kb import question as rooms
 from kb.check import LEVELS
 from kb.marks import Mark, Marks
@@ -211,36 +211,9 @@ class Site:
                 parts.append(f"{self.reference(key)}\n\nCited in: {' · '.join(citing)}\n{{ .cited }}")
         return "\n\n".join(parts)
 
-    def coverage_table(self) -> str:
-        """What practitioners asked in public, from docs/coverage.yml: where it is answered, and what carries it."""
-        name, rows = "docs/coverage.yml", ["| asked | answered | proven by | rests on | what others say wrongly |"]
-        rows.append("| --- |" + " --- |" * 4)
-        for row in rooms.rows(self.root / name, self.root):
-            if not (isinstance(row, dict) and {"id", "asks", "page"} <= row.keys() <= COVERAGE):
-                raise Problem(f"{name}: each row says `id`, `asks` and `page`, and may say `proven`, `cited`, `wrong`.")
-            slug, _, section = row["page"].partition("#")
-            if slug not in self.questions:
-                raise Problem(f"{name}: {row['id']}: there is no question `{slug}`.")
-            if not row.get("proven") and not row.get("cited"):
-                raise Problem(f"{name}: {row['id']}: neither a claim nor a source carries the answer.")
-            page = f"questions/{slug}.md" + (f"#{section}" if section else "")
-            try:
-                tests = [test.partition(".") for test in row.get("proven", [])]
-                proofs = [self.proof(test, where, "", "", str(i)) for i, (where, _, test) in enumerate(tests, start=1)]
-            except Problem as problem:
-                raise Problem(f"{name}: {row['id']}: {problem}") from None
-            unknown = [key for key in row.get("cited", []) if key not in self.papers]
-            if unknown:
-                raise Problem(f"{name}: {row['id']}: unknown reference `{unknown[0]}`.")
-            cited = ", ".join(f"[{self._label(key)}](references.md#ref-{key})" for key in row.get("cited", []))
-            title = self.questions[slug].question
-            cells = [row["asks"], f"[{title}]({page})", " ".join(proofs), cited, row.get("wrong", "")]
-            rows.append("| " + " | ".join(cell.replace("|", r"\|").replace("\n", " ").strip() for cell in cells) + " |")
-        return "\n".join(rows)
-
     def asked(self) -> dict[str, list[str]]:
         """Question → how practitioners asked it in public, from docs/coverage.yml."""
-        path, found = self.root / "docs/coverage.yml", {}
+        path, found = self.root / facts.NAME, {}
         for row in rooms.rows(path, self.root) if path.exists() else []:
             found.setdefault(row["page"].partition("#")[0], []).append(row["asks"])
         return found
@@ -310,12 +283,12 @@ class Site:
         key = match["key"]
         if key not in self.papers:
             raise Problem(f"unknown reference `{key}`: not in docs/references.bib.")
-        label = self._label(key)
+        label = self.label(key)
         place = f", {match['place']}" if match["place"] else ""
         page = "" if slug in self.questions else f"{up}references.md"  # a question lists its own
         return f"([{label}]({page}#ref-{key}){place})"
 
-    def _label(self, key: str) -> str:
+    def label(self, key: str) -> str:
         """Authors and year of a paper."""
         label = self.reference(key).partition("</span>")[0].partition(">")[2].rstrip(".")
         return label.replace("(", "").replace(")", "")
@@ -329,9 +302,8 @@ LISTS = {
     "references": Site.reference_list,
     "corrections": Site.corrections,
     "where": Site.where_table,
-    "coverage": Site.coverage_table,
+    "coverage": facts.listing,
 }
-COVERAGE = {"id", "asks", "page", "proven", "cited", "wrong"}
 WHERE = {"place": "place", "layer": "layer", "rate": "first rate to try", "avoid": "avoid"}
 PARTIALS = ("field", "network")  # pieces of the home page that are HTML
 STANDARD = sys.stdlib_module_names

@@ -21,6 +21,7 @@ KINDS = {
     "references": "references/",
     "verified": "verified/",
     "proof": "proofs/scope/",
+    "coverage": "coverage/",
     "prose": "contributing/",
     "not found": "404.html",
 }
@@ -212,6 +213,16 @@ def test_the_answer_is_the_first_thing_below_the_title(browser, address):
         page.goto(f"{address}questions/{slug}/")
         top = page.locator(".answer").bounding_box()["y"]
         assert top < SCREENS["phone"]["height"] / 2, f"{slug}: the answer begins at {top:.0f} pixels"
+    page.close()
+
+
+def test_a_link_in_the_coverage_is_a_fingertip_high(browser, address):
+    page = browser.new_page(viewport=SCREENS["phone"])
+    page.goto(address + "coverage/")
+    links = page.locator("article :is(p, li) a:not(.headerlink)")
+    heights = links.evaluate_all("links => links.flatMap(a => [...a.getClientRects()].map(box => box.height))")
+    assert len(heights) > 100 and min(heights) >= 24
+    assert not [text for text in links.all_inner_texts() if text.strip().isdigit()]
     page.close()
 
 
