@@ -238,13 +238,6 @@ class Site:
             rows.append("| " + " | ".join(cell.replace("|", r"\|").replace("\n", " ").strip() for cell in cells) + " |")
         return "\n".join(rows)
 
-    def asked(self) -> dict[str, list[str]]:
-        """Question → how practitioners asked it in public, from docs/coverage.yml."""
-        path, found = self.root / "docs/coverage.yml", {}
-        for row in rooms.rows(path, self.root) if path.exists() else []:
-            found.setdefault(row["page"].partition("#")[0], []).append(row["asks"])
-        return found
-
     def where_table(self) -> str:
         """The rows of docs/where.yml whose questions are all there."""
         name = "docs/where.yml"

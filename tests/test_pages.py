@@ -2,7 +2,6 @@
 
 import pytest
 
-from kb import search
 from kb.pages import ONCE_TRUE, Site, mistakes
 from kb.question import Problem, Question
 
@@ -56,14 +55,3 @@ def test_coverage_names_only_what_is_there(project, row, why):
         Site(project.root).coverage_table()
     assert str(problem.value).startswith("docs/coverage.yml: ")
     assert why in str(problem.value)
-
-
-def test_a_question_is_found_as_it_was_asked_in_public(project):
-    project.write(
-        "docs/coverage.yml", "- {id: q1, asks: Which share remains, page: half#why, cited: [author2014half]}\n"
-    )
-    assert Site(project.root).asked() == {"half": ["Which share remains"]}
-    found = search.page("questions/half/", '<h1 id="half">Half?</h1><p>Yes.</p>')
-    more = search.also_asked(found, ["Which share remains"])
-    assert set(more["words"][1]) == set(search.words("share remains"))
-    assert found["words"][1] == {}
