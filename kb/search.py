@@ -50,7 +50,9 @@ def words(text: str) -> list[str]:
         if not whole or whole in STOP:
             continue
         parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", word)
-        found += [stem(whole)] if len(parts) < 2 else [whole, *(stem(p.lower()) for p in parts if len(p) > 1)]
+        found.append(stem(whole))
+        if len(parts) > 1:
+            found += [stem(p.lower()) for p in parts if len(p) > 1]
     return found
 
 

@@ -1,8 +1,8 @@
 """Search, the site from a disk, and what keeps foreign scripts out, in a real browser.
 
-Runs on what `make check` built, where Chromium is installed. search.json and fresh.json hold questions as people type them,
-each with the page that answers it, others that do too behind it; those whose page exists are asked. fresh.json was written
-before the ranking was tuned: by the queries with an even number, counted from 0, and without a look at the others.
+Runs on what `make check` built, where Chromium is installed. search.json and fresh.json hold questions as people type
+them, each with the page that answers it, others that do too behind it; those whose page exists are asked. fresh.json
+was written before the ranking was tuned: by its queries with an even number, counted from 0, not by the others.
 """
 
 import json
@@ -89,6 +89,7 @@ def test_search_finds_the_page_that_answers_what_people_type(page, address, kind
         ("seed", "seeds"),
         ("recurrent_dropout", "recurrent"),
         ("stochastic depth", "stochastic-depth"),
+        ("tflite", "export"),
         ("phase in the constructor", "training-or-inference"),
     ],
 )
@@ -182,7 +183,8 @@ def test_a_slip_of_the_finger_finds_something_and_nonsense_nothing(page, address
 
 
 @pytest.mark.parametrize(
-    "text", ["Two layers, dropped", "keep_prob", "SpatialDropout2D(0.2)", "model.eval()", "class passes", "BN–ReLU"]
+    "text",
+    ["Two layers, dropped", "keep_prob", "SpatialDropout2D(0.2)", "TFLite", "model.eval()", "class passes", "BN–ReLU"],
 )
 def test_the_index_and_the_field_cut_a_text_into_the_same_words(page, address, text):
     open_search(page, address)

@@ -2,7 +2,7 @@
 const Search = (() => {
   const FIELDS = ["title", "asked", "answer", "headings", "text"];
   const ASKED = 1;
-  const BOOST = { title: 3, asked: 6, answer: 1.2, headings: 1.5, text: 0.7 };
+  const BOOST = { title: 2.5, asked: 7, answer: 1.2, headings: 1.5, text: 0.7 };
   const EVERYWHERE = new Map([["dropout", 0.2], ["kera", 0.2], ["layer", 0.5]]); // words that tell little on this site
   const TOP = new Set(["title", "asked", "answer"]);
   const BELOW = 0.3; // so much of a query must be missing there for a hit to lead further down
@@ -17,8 +17,8 @@ const Search = (() => {
       const whole = word.replace(/^_+|_+$/g, "").toLowerCase();
       if (!whole || stop.has(whole)) continue;
       const parts = word.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+/g) || [];
-      if (parts.length < 2) found.push(stem(whole));
-      else found.push(whole, ...parts.filter(p => p.length > 1).map(p => stem(p.toLowerCase())));
+      found.push(stem(whole));
+      if (parts.length > 1) found.push(...parts.filter(p => p.length > 1).map(p => stem(p.toLowerCase())));
     }
     return found;
   }
