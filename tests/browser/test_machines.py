@@ -26,8 +26,8 @@ def queries(name: str) -> list[dict]:
 # queries, and the shares of them whose page comes first, and among the first three
 ASKED = {
     "as asked in public": (queries("search.json"), 0.8, 0.95),
-    "fresh, tuned by": (queries("fresh.json")[::2], 0.76, 0.82),
-    "fresh, not looked at": (queries("fresh.json")[1::2], 0.72, 0.82),
+    "fresh, tuned by": (queries("fresh.json")[::2], 0.74, 0.82),
+    "fresh, not looked at": (queries("fresh.json")[1::2], 0.72, 0.84),
 }
 
 
