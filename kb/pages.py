@@ -211,13 +211,6 @@ class Site:
                 parts.append(f"{self.reference(key)}\n\nCited in: {' · '.join(citing)}\n{{ .cited }}")
         return "\n\n".join(parts)
 
-    def asked(self) -> dict[str, list[str]]:
-        """Question → how practitioners asked it in public, from docs/coverage.yml."""
-        path, found = self.root / facts.NAME, {}
-        for row in rooms.rows(path, self.root) if path.exists() else []:
-            found.setdefault(row["page"].partition("#")[0], []).append(row["asks"])
-        return found
-
     def where_table(self) -> str:
         """The rows of docs/where.yml whose questions are all there."""
         name = "docs/where.yml"

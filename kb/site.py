@@ -26,6 +26,7 @@ DRAWING = re.compile(r"^!\[([^\]]+)\]\(((?:\.\./)*assets/)([\w-]+)\.svg\)$", re.
 SEARCHED = {"questions": 1, "where.md": 1, "notebooks": 0.3}
 SEARCHED |= dict.fromkeys(("index.md", "topics", "proofs", "verified.md", "references.md"), 0)
 OTHERS = 0.4
+START = {"weight": 1.1}  # what one asks first comes first among equals
 UNUSED = ("assets/javascripts/", "assets/stylesheets/palette", "assets/images/favicon", "sitemap.xml")  # of the theme
 POLICY = (  # nothing from elsewhere, and no script but the site's own files
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -189,8 +190,7 @@ def on_post_build(config):
     def write(name: str, text: str) -> None:
         write_file(text.encode(), f"{config.site_dir}/{name}")
 
-    asked = {f"questions/{slug}/": wordings for slug, wordings in state.asked().items()}
-    found = [search.also_asked(p.found, asked.get(p.url, [])) for p in on_env.pages if p.found]
+    found = [p.found | (START if p.meta.get("level") == "start" else {}) for p in on_env.pages if p.found]
     write("assets/search-index.js", search.index(found))
     addresses = {file.src_uri: file.url for file in on_env.built[1]}
     twins = {p.url: outputs.twin(ROOT, p.markdown, p.file.src_uri, addresses.get) for p in on_env.pages}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kb import facts, question, search
+from kb import facts, question
 from kb.pages import ONCE_TRUE, Site, mistakes
 from kb.question import Problem, Question
 
@@ -124,12 +124,3 @@ def test_a_page_that_covers_a_question_is_right_for_its_queries():
     rows = {row["id"]: row["page"].partition("#")[0] for row in question.rows(ROOT / facts.NAME, ROOT)}
     assert accepted.keys() <= rows.keys()
     assert {row: rows[row] for row in accepted if rows[row] not in accepted[row]} == {}
-
-
-def test_a_question_is_found_as_it_was_asked_in_public(project):
-    project.write("docs/coverage.yml", "- {id: q1, asks: Which share remains, page: half#why, facts: []}\n")
-    assert Site(project.root).asked() == {"half": ["Which share remains"]}
-    found = search.page("questions/half/", '<h1 id="half">Half?</h1><p>Yes.</p>')
-    more = search.also_asked(found, ["Which share remains"])
-    assert set(more["words"][1]) == set(search.words("share remains"))
-    assert found["words"][1] == {}

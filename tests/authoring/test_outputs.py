@@ -99,6 +99,7 @@ PAGE = """
 <h1 id="t">Does half stay?<a class="headerlink" href="#t">&para;</a></h1><div class="answer"><p>Yes &amp; no.</p></div>
 <p class="verdict">9 claims</p><h2 id="why">Why<a class="headerlink" href="#why">¶</a></h2><p>Masks, masks.</p>
 <pre>hidden_code()</pre><h2 id="more">More</h2><p>One mask of keep_prob.</p>
+<h2 id="how-we-know">How we know</h2><p>Proved: mask, mask, mask.</p>
 <h2 id="also-asked">Also asked</h2><ul><li>Is half kept?</li></ul>
 <h2 id="related-questions">Related</h2><p>Embedding</p>
 """
@@ -108,20 +109,30 @@ def test_search_sees_a_page_by_its_parts():
     found = search.page("questions/half/", PAGE)
     assert (found["title"], found["summary"]) == ("Does half stay?", "Yes & no.")
     assert found["sections"] == [["why", "Why"], ["more", "More"]]
-    title, asked, answer, _, text = found["words"]
-    assert set(title) == {"half", "stay"} and set(asked) == {"half", "kept"} and set(answer) == {"yes", "no"}
-    assert text["mask"] == [3, 1], "it stands three times, most often in the first section"
+    title, asked, answer, _, text = (
+        {word: use for field, word, *use in found["words"] if field == i} for i in range(len(search.FIELDS))
+    )
+    assert set(title) == {"half", "stay"} and set(answer) == {"yes", "no"}
+    assert set(asked) == {"half", "stay", "kept"}
+    assert asked["stay"] == [1, 0] and asked["kept"] == [1, 1], "the question is the first wording"
+    assert text["mask"] == [6, 1], "it stands six times, most often of all sections but the proofs in the first"
     assert text["keep_prob"] == [1, 2] and text["keep"] == [1, 2]
     assert not {"hidden_code", "embed", "claim"} & set(text)
+
+
+def test_words_of_a_proof_lead_to_no_section():
+    found = search.page("questions/half/", PAGE)
+    assert (4, "prov", 1, 0) in found["words"]
+    assert "how-we-know" not in [anchor for anchor, _ in found["sections"]]
 
 
 def test_the_index_is_one_script_that_names_each_page_once():
     found = search.page("questions/half/", PAGE) | {"weight": 1}
     other = search.page("questions/third/", PAGE) | {"weight": 1}
-    text = search.index([found, other])
-    made = json.loads(text.removeprefix("searchIndex = ").removesuffix(";\n"))
+    text = search.index([found, other]).removeprefix("searchIndex = JSON.parse(").removesuffix(");\n")
+    made = json.loads(json.loads(text))
     assert [p[0] for p in made["pages"]] == ["questions/half/", "questions/third/"]
-    assert made["words"]["mask"] == [0, 4 + 5 * (2 + 8), 1, 4 + 5 * (2 + 8)]
+    assert made["words"]["mask"] == [0, 4 + 5 * (5 + 8), 1, 4 + 5 * (5 + 8)]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Search, the site from a disk, and what keeps foreign scripts out, in a real browser.
 
-Runs on what `make check` built, where Chromium is installed. search.json holds questions as people type them, each with
-the page that answers it, others that do too behind it; those whose page exists are asked.
+Runs on what `make check` built, where Chromium is installed. search.json and fresh.json hold questions as people type
+them, each with the page that answers it, others that do too behind it; those whose page exists are asked. fresh.json
+was written before the ranking was tuned: by its queries with an even number, counted from 0, not by the others.
 """
 
 import json
@@ -17,9 +18,17 @@ from conftest import BUILT, ROOT
 
 from kb import search
 
-# shares of the queries whose page comes first, and among the first three
-FIRST, THREE = 0.8, 0.95
-ASKED = json.loads((Path(__file__).parent / "search.json").read_text(encoding="utf-8"))
+
+def queries(name: str) -> list[dict]:
+    return json.loads((Path(__file__).parent / name).read_text(encoding="utf-8"))
+
+
+# queries, and the shares of them whose page comes first, and among the first three
+ASKED = {
+    "as asked in public": (queries("search.json"), 0.8, 0.95),
+    "fresh, tuned by": (queries("fresh.json")[::2], 0.74, 0.82),
+    "fresh, not looked at": (queries("fresh.json")[1::2], 0.72, 0.84),
+}
 
 
 def place(slug: str) -> str:
@@ -46,18 +55,84 @@ def ask(page, query: str) -> list[str]:
     return page.eval_on_selector_all("dialog.search li a", "links => links.map(link => link.href)")
 
 
-def test_search_finds_the_page_that_answers_what_people_type(page, address):
+@pytest.mark.parametrize("kind", ASKED)
+def test_search_finds_the_page_that_answers_what_people_type(page, address, kind):
     open_search(page, address)
-    queries = [q for q in ASKED if (BUILT / place(q["slugs"][0])).is_dir()]
-    ranks, missed = [], []
-    for asked in queries:
-        right = {address + place(slug) for slug in asked["slugs"]}
-        hits = [hit.partition("#")[0] for hit in ask(page, asked["query"])]
+    asked, first_at_least, three_at_least = ASKED[kind]
+    ranks, missed, sections = [], [], []
+    for query in (q for q in asked if (BUILT / place(q["slugs"][0])).is_dir()):
+        right = {address + place(slug) for slug in query["slugs"]}
+        found = ask(page, query["query"])
+        hits = [hit.partition("#")[0] for hit in found]
         ranks.append(min((hits.index(r) for r in right if r in hits), default=99))
-        missed += [f"{asked['query']}: {', '.join(hit.removeprefix(address) for hit in hits[:3])}"] if ranks[-1] else []
+        if ranks[-1]:
+            missed.append(f"{query['query']}: {', '.join(hit.removeprefix(address) for hit in hits[:3])}")
+        else:
+            sections.append(found[0].partition("#")[2])
     first, three = (sum(rank < n for rank in ranks) / len(ranks) for n in (1, 3))
-    print(f"{len(ranks)} queries: right page first {first:.1%}, among the first three {three:.1%}")
-    assert first >= FIRST and three >= THREE, "\n".join(missed)
+    print(f"{len(ranks)} queries {kind}: right page first {first:.1%}, among the first three {three:.1%}")
+    assert first >= first_at_least and three >= three_at_least, "\n".join(missed)
+    # a quoted mistake leads to what is wrong with it; a question leads to its answer
+    assert "how-we-know" not in sections and sections.count("commonly-said-and-wrong") <= 0.1 * len(sections), sections
+
+
+@pytest.mark.parametrize(
+    ("query", "right"),
+    [
+        ("dropout", "what-it-is"),
+        ("what is dropout", "what-it-is"),
+        ("explain dropout simply", "what-it-is"),
+        ("how much dropout should I use", "rate"),
+        ("should dropout be applied at test time", "training-or-inference"),
+        ("where should I put dropout layers", "where"),
+        ("dropuot", "what-it-is"),
+        ("seed", "seeds"),
+        ("recurrent_dropout", "recurrent"),
+        ("stochastic depth", "stochastic-depth"),
+        ("tflite", "export"),
+        ("phase in the constructor", "training-or-inference"),
+    ],
+)
+def test_a_plain_query_leads_to_the_top_of_its_page(page, address, query, right):
+    open_search(page, address)
+    assert ask(page, query)[0] == address + place(right)
+
+
+def test_a_query_of_how_it_works_is_answered_among_the_first(page, address):
+    open_search(page, address)
+    assert address + place("what-it-is") in ask(page, "how does dropout work")[:3]
+
+
+@pytest.mark.parametrize("typed", ["dropuot", "dropot", "dropoout", "drpout", "dropaut"])
+def test_one_slip_of_the_finger_is_forgiven(page, address, typed):
+    open_search(page, address)
+    assert ask(page, f"{typed} in lstm") == ask(page, "dropout in lstm")
+
+
+def test_all_hits_can_be_reached(page, address):
+    open_search(page, address)
+    ask(page, "dropout")
+    status = page.locator("dialog.search [role=status]")
+    found = re.fullmatch(r"10 of (\d+) pages", status.inner_text())
+    page.get_by_role("button", name="More").click()
+    assert page.locator("dialog.search li").count() == 20
+    assert page.locator("dialog.search li a").nth(10).evaluate("a => a === document.activeElement")
+    while page.locator("dialog.search .more").is_visible():
+        before = page.locator("dialog.search li").count()
+        page.locator("dialog.search .more").press("Enter")
+        page.wait_for_function("n => document.querySelectorAll('dialog.search li').length > n", arg=before)
+    assert page.locator("dialog.search li").count() == int(found[1])
+    assert status.inner_text() == f"{found[1]} pages"
+    assert len(ask(page, "dropout rate")) == 10, "another query begins again with the best"
+
+
+def test_a_slash_opens_search_from_the_tabs_of_a_program_and_is_written_into_a_field(page, address):
+    page.goto(address + "questions/training-or-inference/")
+    page.locator(".tabs input[type=radio]").first.focus()
+    page.keyboard.press("/")
+    page.wait_for_function("document.activeElement.type === 'search'")
+    page.keyboard.type("model/fit")
+    assert page.locator("dialog.search input").input_value() == "model/fit"
 
 
 def test_search_answers_while_one_types(page, address):
@@ -108,7 +183,8 @@ def test_a_slip_of_the_finger_finds_something_and_nonsense_nothing(page, address
 
 
 @pytest.mark.parametrize(
-    "text", ["Two layers, dropped", "keep_prob", "SpatialDropout2D(0.2)", "model.eval()", "class passes", "BN–ReLU"]
+    "text",
+    ["Two layers, dropped", "keep_prob", "SpatialDropout2D(0.2)", "TFLite", "model.eval()", "class passes", "BN–ReLU"],
 )
 def test_the_index_and_the_field_cut_a_text_into_the_same_words(page, address, text):
     open_search(page, address)
