@@ -123,8 +123,11 @@ class Site:
         return text + "."
 
     def _seconds(self, path: Path) -> float | None:
-        """How long the program took as one of its own, if it is still the one that was timed."""
-        for programs in self.marks.records.get(evidence.DEFAULT, {}).get("programs", {}).values():
+        """How long the program took as one of its own, if it is still the one that was timed.
+
+        A program for one backend ran in that backend's record alone."""
+        runner = f"cpu-{backend}" if (backend := rooms.backend_of(path.name)) else evidence.DEFAULT
+        for programs in self.marks.records.get(runner, {}).get("programs", {}).values():
             timed = programs.get(path.name)
             if timed and timed["file"] == evidence.digest(path.read_bytes()):
                 return max(timed["seconds"], 1)

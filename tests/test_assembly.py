@@ -54,6 +54,17 @@ def test_a_program_that_was_timed_says_how_long_it_takes(project):
     assert pages.Site(project.root)._needs(project.root / "snippets/half.py") == f"{needs}."
 
 
+def test_a_program_of_one_backend_takes_what_it_took_there(project):
+    project.write("snippets/half_jax.py", '"""x"""\n\nimport jax\n')
+    project.record("cpu-jax")
+    record = json.loads(project.read("evidence/cpu-jax.json"))
+    digest = pages.evidence.digest(project.read("snippets/half_jax.py").encode())
+    record["programs"] = {"half": {"half_jax.py": {"seconds": 7.1, "file": digest, "seal": ""}}}
+    project.write("evidence/cpu-jax.json", json.dumps(record))
+    needs = pages.Site(project.root)._needs(project.root / "snippets/half_jax.py")
+    assert needs == "Needs `jax`. Takes about 7\u00a0s on a CPU."
+
+
 def test_a_topic_lists_its_questions_and_leads_to_the_others(site):
     assert list(site.topics) == ["rate"]
     assert "[Does half of the units stay?](../questions/half.md)" in site.topic_page("rate")

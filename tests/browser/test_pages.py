@@ -21,6 +21,8 @@ KINDS = {
     "references": "references/",
     "verified": "verified/",
     "proof": "proofs/scope/",
+    "corrections": "corrections/",
+    "thread": "thread/",
     "prose": "contributing/",
     "not found": "404.html",
 }
