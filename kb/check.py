@@ -458,6 +458,9 @@ def _output_problems(cell: dict) -> list[str]:
         for kind in data:
             if kind not in OUTPUTS:
                 found.append(f"it stores {kind}, which the site does not show (only {', '.join(OUTPUTS)}).")
+        script = notebook_pages.script_of("".join(data.get("image/svg+xml", "")))
+        if script:
+            found.append(f"its figure carries a script: `{script}`.")
         if any(kind.startswith("image/") for kind in data) and not figure_alt(cell):
             found.append("its figure has no alt text: begin the cell with `#| fig-alt: …`.")
         if len(data) == 1 and re.search(r"^<.*>$| at 0x", "".join(data.get("text/plain", "")), re.DOTALL):

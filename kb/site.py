@@ -31,9 +31,6 @@ POLICY = (  # nothing from elsewhere, and no script but the site's own files
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'"
 )
-SCRIPT = re.compile(
-    r"""<script\b|<[^>]*\s(?:on\w+|srcdoc)\s*=|(?:href|src|data)\s*=\s*["']?\s*javascript:""", re.IGNORECASE
-)
 
 state: pages.Site  # what this build knows
 
@@ -81,7 +78,11 @@ def on_files(files, config):
         if config.repo_url:
             name = notebook_pages.colab_name(slug)
             generate(f"notebooks/{slug}/{name}", notebook_pages.download(ROOT, slug, colab=True))
-        for name, content in notebook_pages.figures(ROOT, slug, colours).items():
+        try:
+            figures = notebook_pages.figures(ROOT, slug, colours)
+        except Problem as problem:
+            raise PluginError(str(problem)) from None
+        for name, content in figures.items():
             generate(f"notebooks/{slug}/{name}", content)
     for slug, q in state.questions.items():
         generate(f"proofs/{slug}.md", pages.proof_page(q))
@@ -178,7 +179,7 @@ def on_page_context(context, page, config, nav):
     slug = name.rpartition(".")[0]
     if folder == "questions" and slug in state.questions:
         page.update_date = outputs.changed(state, slug) or page.update_date
-        context["qa_page"] = outputs.qa_page(state, slug, page.canonical_url or page.url)
+        context["qa_page"] = outputs.qa_page(state, slug, page.canonical_url or "")
     context["policy"] = "" if on_config.serving else POLICY  # the server's own reloading is an inline script
     return context
 
@@ -194,11 +195,12 @@ def on_post_build(config):
     write("assets/search-index.js", search.index(found))
     addresses = {file.src_uri: file.url for file in on_env.built[1]}
     twins = {p.url: outputs.twin(ROOT, p.markdown, p.file.src_uri, addresses.get) for p in on_env.pages}
+    twins = outputs.settled(twins)
     for url, text in twins.items():
         write(f"{url}index.md", text)
     base = config.site_url or ""
     write("llms.txt", outputs.llms(state, config.site_name, config.site_description, base))
-    write("llms-full.txt", outputs.llms_full(state, twins, config.site_name))
+    write("llms-full.txt", outputs.llms_full(state, twins, config.site_name, base))
     write("feed.xml", outputs.feed(state, config.site_name, base))
     if base:
         write("robots.txt", f"User-agent: *\nAllow: /\nSitemap: {base}sitemap.xml\n")
@@ -207,7 +209,7 @@ def on_post_build(config):
 def _finish(html_text: str, page) -> dict:
     """Render formulas as MathML, which needs no script; insist on alt text; explain terms; see what can be searched."""
     html_text = re.sub(r'<(span|div) class="arithmatex">(.*?)</\1>', _mathml, html_text, flags=re.DOTALL)
-    found = SCRIPT.search(html_text)
+    found = rooms.SCRIPT.search(html_text)
     if found:
         raise PluginError(f"{page.file.src_uri}: a page carries no script of its own: {found[0]}")
     for image in re.findall(r"<img\b[^>]*>", html_text):

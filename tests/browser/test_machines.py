@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BUILT, ROOT
+from markdown.extensions.toc import slugify
 
 from kb import search
 
@@ -178,6 +179,31 @@ def test_with_an_address_pages_say_where_they_lie(tmp_path):
     links = {e.get("href") for e in ET.parse(tmp_path / "feed.xml").iter() if e.tag.endswith("}link")}
     assert f"{base}questions/scope/" in links and all(link.startswith(base) for link in links)
     assert f"({base}questions/scope/index.md)" in (tmp_path / "llms.txt").read_text(encoding="utf-8")
+
+
+def test_every_link_between_what_machines_read_leads_somewhere():
+    texts = {path: path.read_text(encoding="utf-8") for path in [BUILT / "llms-full.txt", *BUILT.rglob("index.md")]}
+    dead = []
+    for path, text in texts.items():
+        prose = re.sub(r"^(`{3,}).*?^\1$|`[^`]*`", "", text, flags=re.DOTALL | re.MULTILINE)
+        for link, place in re.findall(r"\]\(((?![a-z]+:)[^)\s#]*)(#[^)\s]*)?\)", prose):
+            there = (path.parent / link).resolve() if link else path
+            titles = re.sub(r"\]\(.*?\)", "", "\n".join(re.findall(r"^#+ .+$", texts.get(there, ""), re.MULTILINE)))
+            missing = place and place not in {f"#{slugify(title, '-')}" for title in titles.splitlines()}
+            dead += [f"{path.relative_to(BUILT)}: {link}{place}"] if missing or not there.exists() else []
+    assert not dead, dead[:20]
+
+
+def test_what_a_page_says_to_machines_holds_no_html_and_no_relative_address():
+    found = [
+        re.findall(r"<script type=\"application/ld\+json\">(.*?)</script>", p.read_text("utf-8"), re.DOTALL)
+        for p in BUILT.glob("questions/*/index.html")
+    ]
+    assert found and all(len(data) == 1 for data in found)
+    for (text,) in found:
+        question = json.loads(text)["mainEntity"]
+        assert "<" not in json.dumps(question), question["name"]
+        assert question["acceptedAnswer"].get("url", "https:").startswith("https:")
 
 
 def test_without_an_address_no_page_pretends_to_have_one():
