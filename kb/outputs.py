@@ -152,17 +152,10 @@ def qa_page(site: Site, slug: str, url: str) -> str:
         "answerCount": 1,
         "acceptedAnswer": answer,
     }
-    day = changed(site, slug)
-    if day:
-        question["dateModified"] = answer["dateModified"] = day
+    if slug in site.changed:
+        question["dateModified"] = answer["dateModified"] = site.changed[slug]
     made = {"@context": "https://schema.org", "@type": "QAPage", "mainEntity": question}
     return json.dumps(made, ensure_ascii=False).replace("<", "\\u003c")
-
-
-def changed(site: Site, slug: str) -> str:
-    """The day on which an answer was last verified after a change, in any record; empty if never."""
-    records = [record["claims"].get(slug, {}) for record in site.records.values()]
-    return max((item["date"] for claims in records for item in claims.values()), default="")
 
 
 def feed(site: Site, name: str, base: str) -> str:
@@ -175,7 +168,7 @@ def feed(site: Site, name: str, base: str) -> str:
 
     ET.register_namespace("", ATOM)
     root = ET.Element(f"{{{ATOM}}}feed")
-    dated = sorted(((changed(site, slug), slug) for slug in site.questions if changed(site, slug)), reverse=True)
+    dated = sorted(((day, slug) for slug, day in site.changed.items() if slug in site.questions), reverse=True)
     add(root, "title", name)
     add(root, "id", _identity(name))
     add(root, "updated", f"{dated[0][0]}T00:00:00Z" if dated else "1970-01-01T00:00:00Z")

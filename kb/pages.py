@@ -12,7 +12,7 @@ from pathlib import Path
 from pybtex.database import parse_file
 from pybtex.richtext import Text
 
-from kb import evidence, notebook_pages
+from kb import answers, evidence, notebook_pages
 from kb import question as rooms
 from kb.check import LEVELS
 from kb.marks import Mark, Marks
@@ -37,6 +37,7 @@ class Site:
     def __init__(self, root: Path):
         self.root = root
         self.questions = {slug: rooms.read(root / f"docs/questions/{slug}.md") for slug in rooms.slugs(root)}
+        self.changed = answers.dates(root)
         self.claims = {slug: rooms.claims(root, slug) for slug in self.questions}
         self.marks = Marks(root, self.questions, self.claims)
         self.records = self.marks.records

@@ -178,7 +178,7 @@ def on_page_context(context, page, config, nav):
     folder, _, name = page.file.src_uri.rpartition("/")
     slug = name.rpartition(".")[0]
     if folder == "questions" and slug in state.questions:
-        page.update_date = outputs.changed(state, slug) or page.update_date
+        page.update_date = state.changed.get(slug, page.update_date)
         context["qa_page"] = outputs.qa_page(state, slug, page.canonical_url or "")
     context["policy"] = "" if on_config.serving else POLICY  # the server's own reloading is an inline script
     return context

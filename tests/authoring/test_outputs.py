@@ -105,9 +105,15 @@ def test_the_feed_is_what_atom_asks_for(half):
     assert feed.findtext(ATOM + "id").startswith("urn:uuid:") and entry.findtext(ATOM + "id").startswith("urn:uuid:")
 
 
+def test_a_new_run_changes_no_answer(project):
+    project.edit_record(lambda record: record["claims"]["half"]["test_half_of_them_stay"].update(date="2026-03-03"))
+    feed = ET.fromstring(outputs.feed(pages.Site(project.root), "Half", ""))
+    assert feed.findtext(ATOM + "updated") == "2026-01-01T00:00:00Z"
+
+
 def test_the_feed_begins_with_what_changed_last(project, half):
     half.questions["third"] = half.questions["half"]
-    half.records["cpu-tensorflow"]["claims"]["third"] = {"test_it": {"date": "2026-02-02"}}
+    half.changed["third"] = "2026-02-02"
     entries = ET.fromstring(outputs.feed(half, "Half", "")).findall(ATOM + "entry")
     assert [e.findtext(ATOM + "updated")[:10] for e in entries] == ["2026-02-02", "2026-01-01"]
 
