@@ -192,6 +192,14 @@ def test_on_paper_links_say_where_they_lead(page, address):
     assert f"{address}notebooks/scope/" in notebook.evaluate(written)
 
 
+def test_on_paper_links_say_where_they_lead_from_a_disk_too(page):
+    page.goto((BUILT / "questions/scope/index.html").as_uri())
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    written = page.locator("a[href*=notebooks]").first.evaluate("a => getComputedStyle(a, '::after').content")
+    assert written == '" (notebooks/scope/)"'
+
+
 def test_everything_is_readable_without_scripts(browser, address):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
