@@ -181,6 +181,14 @@ def test_a_question_prints_on_two_pages(page, address):
     assert max(counts.values()) <= (3 if narrow == fixed else 2), counts
 
 
+def test_on_paper_a_figure_is_as_wide_as_its_column(page, address):
+    page.goto(f"{address}questions/rate/")
+    page.emulate_media(media="print")
+    for figure in page.locator("p.figure").all():
+        image = figure.locator("img:visible")
+        assert image.bounding_box()["width"] >= 0.99 * figure.bounding_box()["width"]
+
+
 def test_on_paper_links_say_where_they_lead(page, address):
     page.goto(f"{address}questions/scope/")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
