@@ -427,7 +427,9 @@ def _terms(glossary: Path) -> dict[str, tuple[str, str]]:
 
 
 def mark_terms(html_text: str, terms: dict[str, tuple[str, str]], glossary: str) -> str:
-    """Link the first use of each term to the glossary, with its meaning as a description that CSS shows."""
+    """Link the first use of each term to the glossary, with its meaning as a description that CSS shows.
+
+    Not in tables: they scroll inside themselves, and would cut it off."""
     if not terms:
         return html_text
     names = "|".join(re.escape(term) for term in sorted(terms, key=len, reverse=True))

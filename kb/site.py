@@ -20,7 +20,6 @@ from kb.question import Problem
 
 ROOT = Path(__file__).parent.parent
 WATCH = ("snippets", "notebooks", "tests/questions", "evidence", "theme", "kb")
-GLOSSED = ("questions", "notebooks", "thread.md")  # pages on which the first use of a term carries its meaning
 DRAWING = re.compile(r"^!\[([^\]]+)\]\(((?:\.\./)*assets/)([\w-]+)\.svg\)$", re.MULTILINE)
 # how much a page counts in search; lists of questions say nothing that the questions do not
 SEARCHED = {"questions": 1, "where.md": 1, "notebooks": 0.3}
@@ -216,7 +215,7 @@ def _finish(html_text: str, page) -> dict:
         if not re.search(r'\balt="[^"]', image):
             raise PluginError(f"{page.file.src_uri}: a figure has no alt text: {image[:80]}")
     html_text = html_text.replace('<span class="c1">#&gt;', '<span class="c1 printed">#&gt;')
-    if page.file.src_uri.partition("/")[0] in GLOSSED:
+    if page.file.src_uri != "glossary.md":  # which says it all
         glossary = get_relative_url("glossary/", page.url)
         html_text = pages.mark_terms(html_text, state.terms, glossary)
     html_text = pages.keep_together(html_text)

@@ -137,6 +137,13 @@ def test_a_term_says_what_it_means_and_escape_hides_it(page, address):
     assert page.locator("dt:target").count() == 1
 
 
+def test_every_kind_of_page_explains_terms_and_the_glossary_does_not():
+    kinds = [kind for kind in KINDS if (BUILT / KINDS[kind]).is_dir()]
+    marked = {k for k in kinds if 'class="term"' in (BUILT / KINDS[k] / "index.html").read_text(encoding="utf-8")}
+    assert marked >= {"home", "question", "notebook", "topic", "corrections", "verified", "prose"}
+    assert "glossary" not in marked
+
+
 def test_the_reader_chooses_the_palette_and_keeps_it(page, address):
     page.goto(address)
     background = "getComputedStyle(document.body).backgroundColor"
