@@ -231,6 +231,34 @@ def test_everything_is_readable_without_scripts(browser, address):
     context.close()
 
 
+LINES = """() => [...document.querySelectorAll("article :is(p, li, dd)")].flatMap(p => {
+    if (!p.checkVisibility() || p.closest(".program, nav, table, figure")) return [];
+    const lines = new Map(), range = document.createRange(), walk = document.createTreeWalker(p, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) for (let i = 0; i < walk.currentNode.length; i++) {
+        range.setStart(walk.currentNode, i);
+        range.setEnd(walk.currentNode, i + 1);
+        const box = range.getClientRects()[0];
+        if (!box?.width || walk.currentNode.parentElement.closest(".unseen, math")) continue;
+        const place = Math.round((box.top + box.bottom) / 8);  // code in a line may stand a pixel lower
+        const line = [place, place - 1, place + 1].find(at => lines.has(at)) ?? place;
+        lines.set(line, (lines.get(line) ?? 0) + 1);
+    }
+    return [...lines.values()].slice(0, -1);  // the last one is as long as it happens to be
+})"""
+
+
+def test_a_line_is_no_longer_than_eyes_follow(page, address):
+    lengths = []
+    for kind in KINDS:
+        page.goto(address + KINDS[kind])
+        page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+        lengths += page.evaluate(LINES)
+    assert len(lengths) > 300
+    long = sum(length > 75 for length in lengths) / len(lengths)
+    print(f"{len(lengths)} lines, {long:.1%} longer than 75 characters, the longest {max(lengths)}")
+    assert long < 0.02
+
+
 def test_the_answer_is_the_first_thing_below_the_title(browser, address):
     page = browser.new_page(viewport=SCREENS["phone"])
     for slug in (p.parent.name for p in BUILT.glob("questions/*/index.html")):
