@@ -223,8 +223,8 @@ def _finish(html_text: str, page) -> dict:
     # wide code and wide tables scroll inside themselves, and a keyboard can scroll them; Material leaves tables with a
     # class alone
     html_text = html_text.replace("<pre><span></span><code>", '<pre><span></span><code tabindex="0">')
-    opening, closing = '<div class="table" tabindex="0"><table class="data">', "</table></div>"
-    html_text = html_text.replace("<table>", opening).replace("</table>", closing)
+    scrolling = r'<div class="table" tabindex="0"><table class="data">\1</table></div>'
+    html_text = re.sub(r"<table>(.*?)</table>", scrolling, html_text, flags=re.DOTALL)
     weight = SEARCHED.get(page.file.src_uri.partition("/")[0], OTHERS)
     return {"content": html_text, "found": weight and {"weight": weight, **search.page(page.url, html_text)}}
 

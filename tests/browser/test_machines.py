@@ -219,6 +219,13 @@ def test_what_a_page_says_to_machines_holds_no_html_and_no_relative_address():
         assert question["acceptedAnswer"].get("url", "https:").startswith("https:")
 
 
+def test_what_stands_below_the_content_of_a_page_stands_in_its_article(page, address):
+    """As it does not, where the content closes one element too many."""
+    for path in ("proofs/scope/", "questions/scope/", "verified/"):
+        page.goto(address + path)
+        assert page.locator("article > p.twin").count() == 1, path
+
+
 def test_without_an_address_no_page_pretends_to_have_one():
     assert not (BUILT / "sitemap.xml").exists()
     assert 'rel="canonical"' not in (BUILT / "questions/scope/index.html").read_text(encoding="utf-8")
