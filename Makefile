@@ -32,7 +32,7 @@ MACHINERY := tests/test_download.py tests/test_fork.py tests/test_rehearsal.py t
 PYTEST := $(TEST) -m pytest $(if $(Q),--question $(Q)) $(if $(FRESH),--fresh)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve site test browse everything machinery check format verify record update notebook new bench zensical lock clean
+.PHONY: help serve site test browse everything machinery check format verify record update notebook new dates bench zensical lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -83,6 +83,9 @@ notebook: .venv/test/.lab ## open JupyterLab on notebooks/
 
 new: .venv/site/.ready ## make the rooms of a new question: make new Q="Does dropout …?" (SLUG=input-dtype)
 	@$(SITE) -m kb new "$(Q)" $(SLUG)
+
+dates: .venv/check/.ready ## note today as the day of each answer that changed
+	@$(CHECK) -m kb dates
 
 bench: .venv/test/.ready .venv/check/.ready .venv/site/.ready ## measure, and write bench.json (PARTS="build verify")
 	@$(SITE) -m kb.bench $(PARTS)

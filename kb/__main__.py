@@ -3,6 +3,7 @@ of a new question; `python -m kb changed main` lists the questions that this bra
 """
 
 import argparse
+import datetime
 import json
 import os
 import re
@@ -12,13 +13,14 @@ import sys
 import time
 from pathlib import Path
 
-from kb import changed, evidence, question
+from kb import answers, changed, evidence, question
 from kb import check as static
 
 ROOT = Path(__file__).parent.parent
 STATIC = (
     "tests/authoring/test_static.py",
     "tests/authoring/test_outputs.py",
+    "tests/test_answers.py",
     "tests/test_assembly.py",
     "tests/test_build.py",
     "tests/test_changed.py",
@@ -40,6 +42,7 @@ def main() -> int:
     touched = commands.add_parser("changed", help="the questions that this branch touches, as JSON")
     touched.add_argument("base", nargs="?", help="a branch or commit; without it, every question")
     touched.add_argument("--shards", type=int, help="as at most so many lists for `make verify Q=…`")
+    commands.add_parser("dates", help="note today as the day of each answer that changed")
     wait = commands.add_parser("wait", help="say where the site is once it is served")
     wait.add_argument("port", type=int)
     wait.add_argument("server", type=int)
@@ -48,6 +51,8 @@ def main() -> int:
         return new(ROOT, arguments.question, arguments.slug)
     if arguments.command == "changed":
         return say_what_changed(ROOT, arguments.base, arguments.shards)
+    if arguments.command == "dates":
+        return say_whose_dates(ROOT)
     if arguments.command == "wait":
         return say_when_served(arguments.port, arguments.server)
     return check(ROOT)
@@ -73,7 +78,7 @@ def check(root: Path) -> int:
         name: subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for name, command in tools.items()
     }
-    found = static.problems(root) + evidence.problems(root)
+    found = static.problems(root) + evidence.problems(root) + answers.problems(root)
     for problem in found:
         print(problem)
     failed = ["questions and evidence"] if found else []
@@ -216,6 +221,17 @@ def say_what_changed(root: Path, base: str | None, count: int | None) -> int:
         print(problem, file=sys.stderr)
         return 2
     print(json.dumps(changed.shards(asked, count) if count else asked))
+    return 0
+
+
+def say_whose_dates(root: Path) -> int:
+    """Note today as the day of each answer that changed, and print the questions."""
+    try:
+        new = answers.renew(root, datetime.date.today().isoformat())
+    except question.Problem as problem:
+        print(problem)
+        return 2
+    print(f"{answers.NAME}: {', '.join(new) or 'no answer has changed'}")
     return 0
 
 

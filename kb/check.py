@@ -192,8 +192,7 @@ def _page_problems(root: Path, q: Question, known: list[str], record: dict | Non
         at = where if isinstance(where, int) else re.search(rf"^{where}", text, re.MULTILINE).start()
         found.append(f"{name}:{text.count(chr(10), 0, at) + 1}: {sentence}")
 
-    sentences = ABBREVIATION.sub("x", CODE.sub("x", q.answer))
-    count = len([s for s in re.split(r"(?<=[.!?…])[\"”’)*_]*\s+", sentences) if s])
+    count = len(sentences(q.answer))
     if count > 2:
         say("answer:", f"the answer has {count} sentences: two at most.")
     for left in LEFT.finditer(text):
@@ -258,6 +257,14 @@ def _page_problems(root: Path, q: Question, known: list[str], record: dict | Non
             )
     found += _mistake_problems(name, prose)
     return found
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text in one paragraph; no full stop of code or of an abbreviation ends one."""
+    bare = ABBREVIATION.sub(_blank, CODE.sub(_blank, text))
+    ends = [match.end() for match in re.finditer(r"[.!?…][\"”’)*_]*(?=\s)", bare)]
+    found = [text[start:end].strip() for start, end in itertools.pairwise([0, *ends, len(text)])]
+    return [sentence for sentence in found if sentence]
 
 
 def masked(text: str) -> str:
@@ -458,6 +465,9 @@ def _output_problems(cell: dict) -> list[str]:
         for kind in data:
             if kind not in OUTPUTS:
                 found.append(f"it stores {kind}, which the site does not show (only {', '.join(OUTPUTS)}).")
+        script = notebook_pages.script_of("".join(data.get("image/svg+xml", "")))
+        if script:
+            found.append(f"its figure carries a script: `{script}`.")
         if any(kind.startswith("image/") for kind in data) and not figure_alt(cell):
             found.append("its figure has no alt text: begin the cell with `#| fig-alt: …`.")
         if len(data) == 1 and re.search(r"^<.*>$| at 0x", "".join(data.get("text/plain", "")), re.DOTALL):

@@ -10,7 +10,7 @@ import re
 import shutil
 from pathlib import Path
 
-from kb import evidence
+from kb import answers, evidence
 from kb import question as rooms
 
 ROOT = Path(__file__).parent.parent
@@ -57,6 +57,7 @@ def make(folder: Path, count: int) -> list[str]:
         (folder / f"notebooks/{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
         record["claims"][name] = record["claims"].get(slug, {})
     evidence.record_path(folder).write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+    answers.renew(folder, "2026-01-01")
     return names
 
 

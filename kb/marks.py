@@ -211,8 +211,8 @@ class Marks:
             shared = max(kinds, key=kinds.count)
             counts = [(runner, *self._count(runner, slug)) for runner in self.records]
             text = ", ".join(f"{self._short(runner)} {fresh} of {count}" for runner, fresh, count, _ in counts)
-            kind = "verified" if all(fresh == count for _, fresh, count, _ in counts) else "stale"
-            summary = f'{q.question} <span class="mark {kind}">{text}</span>'
+            kind = "verified all" if all(fresh == count for _, fresh, count, _ in counts) else "stale some"
+            summary = f"{q.question} {show([(kind, text)])}"
             parts.append(f'<details class="claims" markdown><summary>{summary}</summary>\n')
             parts.append(f"[The answer](questions/{slug}.md). Unless a line says otherwise: {show(shared)}\n")
             for claim, found in marks:

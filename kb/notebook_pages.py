@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import json
 import re
 from pathlib import Path
@@ -111,12 +112,23 @@ def palettes(svg: str, colours: dict[str, dict[str, str]]) -> dict[str, str]:
     return found
 
 
+def script_of(svg: str) -> str:
+    """What of a drawing would run as a script; empty if nothing would."""
+    bare = re.sub(r"[\t\r\n]", "", html.unescape(svg))  # as a browser reads an address
+    found = rooms.SCRIPT.search(svg) or re.search(r"""=\s*["']?\s*javascript:""", bare, re.IGNORECASE)
+    return found[0] if found else ""
+
+
 def figures(root: Path, slug: str, colours: dict) -> dict[str, str | bytes]:
-    """The figures of a notebook as files: an SVG once for each palette, a PNG as it is."""
+    """The figures of a notebook as files: an SVG once for each palette, a PNG as it is.
+
+    Raises `Problem` for one that carries a script: opened by itself, it would run."""
     found: dict[str, str | bytes] = {}
     for number, (data, _) in enumerate(_pictures(root, slug), start=1):
         if "image/svg+xml" in data:
-            drawn = palettes("".join(data["image/svg+xml"]), colours)
+            drawn = palettes(svg := "".join(data["image/svg+xml"]), colours)
+            if script := script_of(svg):
+                raise Problem(f"notebooks/{slug}.ipynb: figure {number} carries a script: `{script}`.")
             found |= {f"figure-{number}-{scheme}.svg": svg for scheme, svg in drawn.items()}
         else:
             found[f"figure-{number}.png"] = base64.b64decode("".join(data["image/png"]))

@@ -12,9 +12,9 @@ from pathlib import Path
 from pybtex.database import parse_file
 from pybtex.richtext import Text
 
-from kb import evidence, facts, notebook_pages
+from kb import answers, evidence, facts, notebook_pages
 from kb import question as rooms
-from kb.check import LEVELS
+from kb.check import LEVELS, sentences
 from kb.marks import Mark, Marks
 from kb.question import BACKENDS, Claim, Problem, Question, enumeration, keras_for, module
 
@@ -25,11 +25,13 @@ INCLUDED = re.compile(
     re.MULTILINE,
 )
 ON_PAPER = 100  # lines: a program that is longer is not printed, but where it is
-MEANING = {  # of the marks, in words
+MEANING = {  # of the marks, in words; the last two are of a question's claims together
     "verified": "The test passed there on that day, and nothing that it rests on has changed since",
     "stale": "The test passed there on that day, but something that it rests on has changed since",
     "failed": "The test ran there and failed",
     "none": "The test has not run there",
+    "verified all": "The tests passed there, and nothing that they rest on has changed since",
+    "stale some": "Some of the tests have not passed there since something that they rest on changed",
 }
 
 
@@ -37,6 +39,7 @@ class Site:
     def __init__(self, root: Path):
         self.root = root
         self.questions = {slug: rooms.read(root / f"docs/questions/{slug}.md") for slug in rooms.slugs(root)}
+        self.changed = answers.dates(root)
         self.claims = {slug: rooms.claims(root, slug) for slug in self.questions}
         self.marks = Marks(root, self.questions, self.claims)
         self.records = self.marks.records
@@ -123,8 +126,11 @@ class Site:
         return text + "."
 
     def _seconds(self, path: Path) -> float | None:
-        """How long the program took as one of its own, if it is still the one that was timed."""
-        for programs in self.marks.records.get(evidence.DEFAULT, {}).get("programs", {}).values():
+        """How long the program took as one of its own, if it is still the one that was timed.
+
+        A program for one backend ran in that backend's record alone."""
+        runner = f"cpu-{backend}" if (backend := rooms.backend_of(path.name)) else evidence.DEFAULT
+        for programs in self.marks.records.get(runner, {}).get("programs", {}).values():
             timed = programs.get(path.name)
             if timed and timed["file"] == evidence.digest(path.read_bytes()):
                 return max(timed["seconds"], 1)
@@ -179,15 +185,15 @@ class Site:
     # --------------------------------------------------------------------------------------- lists
 
     def question_list(self) -> str:
-        """Every question with its answer, by topic."""
+        """Every question with the first sentence of its answer, which answers, by topic."""
         parts = []
         for topic, listed in self.topics.items():
             parts.append(f"## [{rooms.TOPICS[topic]}](topics/{topic}.md) {{ #{topic} }}")
-            parts += [_listing(q, "") for q in listed]
+            parts += [_listing(q, "", sentences(q.answer)[0]) for q in listed]
         return "\n\n".join(parts)
 
     def topic_page(self, topic: str) -> str:
-        parts = [f"# {rooms.TOPICS[topic]}", *(_listing(q, "../") for q in self.topics[topic])]
+        parts = [f"# {rooms.TOPICS[topic]}", *(_listing(q, "../", q.answer) for q in self.topics[topic])]
         others = [f"[{rooms.TOPICS[t]}]({t}.md)" for t in self.topics if t != topic]
         return "\n\n".join([*parts, "## Other topics", "\n".join(f"- {link}" for link in others)]) + "\n"
 
@@ -325,9 +331,9 @@ def _unicode(latex: str) -> str:
     return str(Text.from_latex(latex))
 
 
-def _listing(q: Question, up: str) -> str:
+def _listing(q: Question, up: str, answer: str) -> str:
     """A question and its answer, as lists show them."""
-    return f"[{q.question}]({up}questions/{q.slug}.md){{ .question }}\n\n{q.answer}"
+    return f"[{q.question}]({up}questions/{q.slug}.md){{ .question }}\n\n{answer}"
 
 
 def _marks(marks: list[Mark]) -> str:
@@ -337,7 +343,7 @@ def _marks(marks: list[Mark]) -> str:
         meaning = html.escape(MEANING.get(kind, ""))
         more = f'<span class="unseen"> ({meaning})</span>' if meaning else ""
         title = f' title="{meaning}"' if meaning else ""
-        made.append(f'<span class="mark {kind}"{title} markdown="span">{words}{more}</span>')
+        made.append(f'<span class="mark {kind}"{title}>{words}{more}</span>')
     return " · ".join(made)
 
 
@@ -388,7 +394,9 @@ def _terms(glossary: Path) -> dict[str, tuple[str, str]]:
 
 
 def mark_terms(html_text: str, terms: dict[str, tuple[str, str]], glossary: str) -> str:
-    """Link the first use of each term to the glossary, with its meaning as a description that CSS shows."""
+    """Link the first use of each term to the glossary, with its meaning as a description that CSS shows.
+
+    Not in tables: they scroll inside themselves, and would cut it off."""
     if not terms:
         return html_text
     names = "|".join(re.escape(term) for term in sorted(terms, key=len, reverse=True))

@@ -48,6 +48,10 @@ PROOF = re.compile(r"proof\s+(?:(?P<slug>[a-z0-9-]+)\.)?(?P<test>test_\w+)$")
 CITATION = re.compile(r"\[@(?P<key>[\w-]+)(?:,\s*(?P<place>[^\]]+))?\]")
 FENCE = re.compile(r"^( *)(`{3,}|~{3,})[^\n]*\n.*?^\1\2`*[ \t]*$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(`+)(?:(?!\1|\n\s*\n).)+?\1", re.DOTALL)
+# what runs, in HTML and in SVG: no page and no figure carries it
+SCRIPT = re.compile(
+    r"""<(?:(?:\w+:)?script|!entity)\b|<[^>]*[\s/](?:on\w+|srcdoc)\s*=|<[^>]*=\s*["']?\s*javascript:""", re.IGNORECASE
+)
 
 
 class Problem(Exception):

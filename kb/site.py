@@ -20,7 +20,6 @@ from kb.question import Problem
 
 ROOT = Path(__file__).parent.parent
 WATCH = ("snippets", "notebooks", "tests/questions", "evidence", "theme", "kb")
-GLOSSED = ("questions", "notebooks", "thread.md")  # pages on which the first use of a term carries its meaning
 DRAWING = re.compile(r"^!\[([^\]]+)\]\(((?:\.\./)*assets/)([\w-]+)\.svg\)$", re.MULTILINE)
 # how much a page counts in search; lists of questions say nothing that the questions do not
 SEARCHED = {"questions": 1, "where.md": 1, "notebooks": 0.3}
@@ -31,9 +30,6 @@ UNUSED = ("assets/javascripts/", "assets/stylesheets/palette", "assets/images/fa
 POLICY = (  # nothing from elsewhere, and no script but the site's own files
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'"
-)
-SCRIPT = re.compile(
-    r"""<script\b|<[^>]*\s(?:on\w+|srcdoc)\s*=|(?:href|src|data)\s*=\s*["']?\s*javascript:""", re.IGNORECASE
 )
 
 state: pages.Site  # what this build knows
@@ -82,7 +78,11 @@ def on_files(files, config):
         if config.repo_url:
             name = notebook_pages.colab_name(slug)
             generate(f"notebooks/{slug}/{name}", notebook_pages.download(ROOT, slug, colab=True))
-        for name, content in notebook_pages.figures(ROOT, slug, colours).items():
+        try:
+            figures = notebook_pages.figures(ROOT, slug, colours)
+        except Problem as problem:
+            raise PluginError(str(problem)) from None
+        for name, content in figures.items():
             generate(f"notebooks/{slug}/{name}", content)
     for slug, q in state.questions.items():
         generate(f"proofs/{slug}.md", pages.proof_page(q))
@@ -178,8 +178,8 @@ def on_page_context(context, page, config, nav):
     folder, _, name = page.file.src_uri.rpartition("/")
     slug = name.rpartition(".")[0]
     if folder == "questions" and slug in state.questions:
-        page.update_date = outputs.changed(state, slug) or page.update_date
-        context["qa_page"] = outputs.qa_page(state, slug, page.canonical_url or page.url)
+        page.update_date = state.changed.get(slug, page.update_date)
+        context["qa_page"] = outputs.qa_page(state, slug, page.canonical_url or "")
     context["policy"] = "" if on_config.serving else POLICY  # the server's own reloading is an inline script
     return context
 
@@ -194,11 +194,12 @@ def on_post_build(config):
     write("assets/search-index.js", search.index(found))
     addresses = {file.src_uri: file.url for file in on_env.built[1]}
     twins = {p.url: outputs.twin(ROOT, p.markdown, p.file.src_uri, addresses.get) for p in on_env.pages}
+    twins = outputs.settled(twins)
     for url, text in twins.items():
         write(f"{url}index.md", text)
     base = config.site_url or ""
     write("llms.txt", outputs.llms(state, config.site_name, config.site_description, base))
-    write("llms-full.txt", outputs.llms_full(state, twins, config.site_name))
+    write("llms-full.txt", outputs.llms_full(state, twins, config.site_name, base))
     write("feed.xml", outputs.feed(state, config.site_name, base))
     if base:
         write("robots.txt", f"User-agent: *\nAllow: /\nSitemap: {base}sitemap.xml\n")
@@ -207,14 +208,14 @@ def on_post_build(config):
 def _finish(html_text: str, page) -> dict:
     """Render formulas as MathML, which needs no script; insist on alt text; explain terms; see what can be searched."""
     html_text = re.sub(r'<(span|div) class="arithmatex">(.*?)</\1>', _mathml, html_text, flags=re.DOTALL)
-    found = SCRIPT.search(html_text)
+    found = rooms.SCRIPT.search(html_text)
     if found:
         raise PluginError(f"{page.file.src_uri}: a page carries no script of its own: {found[0]}")
     for image in re.findall(r"<img\b[^>]*>", html_text):
         if not re.search(r'\balt="[^"]', image):
             raise PluginError(f"{page.file.src_uri}: a figure has no alt text: {image[:80]}")
     html_text = html_text.replace('<span class="c1">#&gt;', '<span class="c1 printed">#&gt;')
-    if page.file.src_uri.partition("/")[0] in GLOSSED:
+    if page.file.src_uri != "glossary.md":  # which says it all
         glossary = get_relative_url("glossary/", page.url)
         html_text = pages.mark_terms(html_text, state.terms, glossary)
     html_text = pages.keep_together(html_text)
@@ -222,8 +223,8 @@ def _finish(html_text: str, page) -> dict:
     # wide code and wide tables scroll inside themselves, and a keyboard can scroll them; Material leaves tables with a
     # class alone
     html_text = html_text.replace("<pre><span></span><code>", '<pre><span></span><code tabindex="0">')
-    opening, closing = '<div class="table" tabindex="0"><table class="data">', "</table></div>"
-    html_text = html_text.replace("<table>", opening).replace("</table>", closing)
+    scrolling = r'<div class="table" tabindex="0"><table class="data">\1</table></div>'
+    html_text = re.sub(r"<table>(.*?)</table>", scrolling, html_text, flags=re.DOTALL)
     weight = SEARCHED.get(page.file.src_uri.partition("/")[0], OTHERS)
     return {"content": html_text, "found": weight and {"weight": weight, **search.page(page.url, html_text)}}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kb import check, evidence, question
+from kb import answers, check, evidence, question
 
 PAGE = """---
 question: Does half of the units stay?
@@ -127,6 +127,7 @@ class Project:
             self.write(name, text)
         self.write_notebook(*(_cell(i, *cell) for i, cell in enumerate(CELLS)))
         self.record()
+        answers.renew(self.root, "2026-01-01")
         self.whole = self.files()
 
     def repair(self) -> None:

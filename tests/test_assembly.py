@@ -1,6 +1,7 @@
 """What is assembled around a question: its programs, its terms, its topic, its notebook, the table of places."""
 
 import json
+import re
 
 import pytest
 
@@ -54,10 +55,35 @@ def test_a_program_that_was_timed_says_how_long_it_takes(project):
     assert pages.Site(project.root)._needs(project.root / "snippets/half.py") == f"{needs}."
 
 
+def test_a_program_of_one_backend_takes_what_it_took_there(project):
+    project.write("snippets/half_jax.py", '"""x"""\n\nimport jax\n')
+    project.record("cpu-jax")
+    record = json.loads(project.read("evidence/cpu-jax.json"))
+    digest = pages.evidence.digest(project.read("snippets/half_jax.py").encode())
+    record["programs"] = {"half": {"half_jax.py": {"seconds": 7.1, "file": digest, "seal": ""}}}
+    project.write("evidence/cpu-jax.json", json.dumps(record))
+    needs = pages.Site(project.root)._needs(project.root / "snippets/half_jax.py")
+    assert needs == "Needs `jax`. Takes about 7\u00a0s on a CPU."
+
+
 def test_a_topic_lists_its_questions_and_leads_to_the_others(site):
     assert list(site.topics) == ["rate"]
     assert "[Does half of the units stay?](../questions/half.md)" in site.topic_page("rate")
     assert site.neighbours(site.questions["half"]) == (None, None)
+
+
+def test_the_home_page_says_the_sentence_that_answers_and_the_topic_all(site):
+    q = site.questions["half"]
+    q.answer = "Yes, of `x. y. z.`, as Doe et al. say. The other half goes."
+    assert site.question_list().endswith("\n\nYes, of `x. y. z.`, as Doe et al. say.")
+    assert q.answer in site.topic_page("rate")
+
+
+def test_a_mark_says_in_words_what_it_means_wherever_it_stands(site):
+    shown = site.fill("{{ verified }}", "", "") + site.question_page(site.questions["half"])
+    marks = re.findall(r'<span class="mark [^"]+"([^>]*)>([^<]*)(<span class="unseen">)?', shown)
+    assert len(marks) > 3 and all("title=" in attributes and hidden for attributes, _, hidden in marks), marks
+    assert "markdown" not in "".join(attributes for attributes, *_ in marks)
 
 
 def test_a_paper_is_listed_with_the_questions_that_cite_it(site):

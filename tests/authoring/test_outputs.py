@@ -39,6 +39,31 @@ def test_links_between_twins_lead_to_twins(project, half):
     assert "[a test](../../proofs/half/index.md)" in twin
 
 
+def test_a_link_to_a_place_finds_it_in_the_twin_or_leads_to_the_page(project, half):
+    twin = the_twin(project, half)
+    other = "# Two\n\nSee [this](../half/index.md#why), [that](../half/index.md#ref-author2014half) and `[x](#y)`.\n"
+    twins = outputs.settled({"questions/half/": twin, "questions/two/": other})
+    claim = "test_half_of_them_stay"
+    assert f"(#{claim})" in twins["questions/half/"] and f"\n### {claim}\n\n" in twins["questions/half/"]
+    assert "(Author 2014)" in twins["questions/half/"], "a link to nothing is none"
+    assert twins["questions/two/"].endswith(
+        "See [this](../half/index.md#why), [that](../half/index.md) and `[x](#y)`.\n"
+    )
+
+
+def test_a_twin_names_its_programs_and_what_each_tab_is_for(project):
+    project.write("snippets/half_torch.py", '"""Half, in PyTorch."""\n\nprint(5)\n#> 5\n')
+    project.edit(
+        "docs/questions/half.md",
+        '```python\n--8<-- "snippets/half.py"\n```\n',
+        '```python\n--8<-- "snippets/half.py"\n```\n\n```python\n--8<-- "snippets/half_torch.py"\n```\n',
+    )
+    twin = the_twin(project, pages.Site(project.root))
+    assert '\n\n`half.py` for Keras:\n\n```python\n"""Half of the units stay."""\n' in twin
+    assert '\n\n`half_torch.py` for PyTorch:\n\n```python\n"""Half, in PyTorch."""\n' in twin
+    assert "\n\n`half_wrong.py`:\n\n```python\n" in twin
+
+
 def test_a_twin_keeps_formulas_and_blank_lines_of_code(project):
     markdown = "# T\n\n$\\sum_{i=1}^{n} x$\n\n```python\na = 1\n\n\nb = {1: 2}\n```\n"
     assert outputs.twin(project.root, markdown, "a.md", WHERE.get) == markdown
@@ -53,8 +78,13 @@ def test_qa_data_has_what_schema_org_and_search_engines_ask_for(half):
     answer = question["acceptedAnswer"]
     assert answer["@type"] == "Answer" and answer["text"] == "Yes, half of them. The other half goes."
     assert answer["url"] == "https://example.org/questions/half/"
+    assert answer["citation"] == ["Author (2014). Half of It. Journal of Halves."]
     assert question["dateModified"] == answer["dateModified"] == "2026-01-01"
     assert question["author"]["@type"] == "Organization" and question["author"]["name"]
+
+
+def test_qa_data_says_no_address_that_it_does_not_know(half):
+    assert "url" not in json.loads(outputs.qa_page(half, "half", ""))["mainEntity"]["acceptedAnswer"]
 
 
 def test_qa_data_cannot_end_its_script(project, half):
@@ -75,9 +105,15 @@ def test_the_feed_is_what_atom_asks_for(half):
     assert feed.findtext(ATOM + "id").startswith("urn:uuid:") and entry.findtext(ATOM + "id").startswith("urn:uuid:")
 
 
+def test_a_new_run_changes_no_answer(project):
+    project.edit_record(lambda record: record["claims"]["half"]["test_half_of_them_stay"].update(date="2026-03-03"))
+    feed = ET.fromstring(outputs.feed(pages.Site(project.root), "Half", ""))
+    assert feed.findtext(ATOM + "updated") == "2026-01-01T00:00:00Z"
+
+
 def test_the_feed_begins_with_what_changed_last(project, half):
     half.questions["third"] = half.questions["half"]
-    half.records["cpu-tensorflow"]["claims"]["third"] = {"test_it": {"date": "2026-02-02"}}
+    half.changed["third"] = "2026-02-02"
     entries = ET.fromstring(outputs.feed(half, "Half", "")).findall(ATOM + "entry")
     assert [e.findtext(ATOM + "updated")[:10] for e in entries] == ["2026-02-02", "2026-01-01"]
 
@@ -91,8 +127,16 @@ def test_llms_txt_lists_each_question_with_its_answer(half):
 
 
 def test_llms_full_txt_holds_the_twins_under_one_title(half):
-    text = outputs.llms_full(half, {"questions/half/": "# Q?\n\n## Why\n\n```python\n# one\n```\n"}, "Half")
+    text = outputs.llms_full(half, {"questions/half/": "# Q?\n\n## Why\n\n```python\n# one\n```\n"}, "Half", "")
     assert text == "# Half\n\n## Q?\n\n### Why\n\n```python\n# one\n```\n"
+
+
+@pytest.mark.parametrize("base", ["", "https://example.org/"])
+def test_links_of_llms_full_txt_count_from_where_it_lies(half, base):
+    twin = "[a](../../proofs/half/index.md) [b](#why) [c](../rate/index.md#why) [d](https://e.org/#f) `[e](f.md)`\n"
+    text = outputs.llms_full(half, {"questions/half/": twin}, "Half", base)
+    links = "[a]({0}proofs/half/index.md) [b]({0}questions/half/index.md#why) [c]({0}questions/rate/index.md#why)"
+    assert text == "# Half\n\n" + links.format(base) + " [d](https://e.org/#f) `[e](f.md)`\n"
 
 
 PAGE = """

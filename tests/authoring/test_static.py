@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from kb import check, evidence, marks, pages, question
+from kb import check, evidence, marks, notebook_pages, pages, question
 from kb.evidence import Value
+from kb.question import Problem
 
 PAGE = "docs/questions/half.md"
 PROOF = "tests/questions/test_half.py"
@@ -487,6 +488,27 @@ def test_an_output_that_the_site_does_not_show_is_refused(project, output, why):
     project.edit_cell(2, outputs=[output])
     project.record()
     project.refuses(f"{NOTEBOOK}: cell 2", why)
+
+
+RUNS = {
+    "script": "<script>alert(1)</script>",
+    "another spelling": '<s:SCRIPT href="x.js"/>',
+    "handler": '<path d="M 0 0" onclick="alert(1)"/>',
+    "address": '<a xlink:href="javascript:alert(1)"><path d="M 0 0"/></a>',
+    "hidden address": '<a href="java&#10;script&#58;alert(1)"><path d="M 0 0"/></a>',
+    "entity": '<!ENTITY x "&#60;script&#62;">',
+}
+
+
+@pytest.mark.parametrize("inside", RUNS.values(), ids=RUNS)
+def test_a_figure_with_a_script_is_refused_and_stops_the_build(project, inside):
+    (output,) = project.notebook()["cells"][2]["outputs"]
+    output["data"]["image/svg+xml"] = output["data"]["image/svg+xml"].replace("</svg>", f"{inside}</svg>")
+    project.edit_cell(3, outputs=[output])
+    project.record()
+    project.refuses(f"{NOTEBOOK}: cell 3", "its figure carries a script")
+    with pytest.raises(Problem, match="figure 1 carries a script"):
+        notebook_pages.figures(project.root, "half", {"light": {"#ffffff": "none"}})
 
 
 @pytest.mark.parametrize("title", ["Half of the units", "# Half\n\n# Half again"])

@@ -12,9 +12,11 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from conftest import BUILT, ROOT
+from markdown.extensions.toc import slugify
 
 from kb import search
 
@@ -207,6 +209,8 @@ def test_the_site_works_from_a_disk(browser):
     page.locator("a.question").first.click()
     page.wait_for_url("file://**/questions/*/index.html")
     assert page.locator("h1").is_visible() and not complaints, complaints
+    assert not page.get_by_role("button", name="Copy page as Markdown").is_visible(), "a script reads no file"
+    assert page.get_by_role("link", name="Open as Markdown").is_visible()
     context.close()
 
 
@@ -242,7 +246,8 @@ def test_no_foreign_script_runs(browser, address):
 def test_with_an_address_pages_say_where_they_lie(tmp_path):
     base = "https://dropout.example/"
     command = [sys.executable, "-m", "kb.start", "--quiet", "build", "--site-dir", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, "SITE_URL": base}, check=True)
+    forge = "https://forge.example/dropout"
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "SITE_URL": base, "REPO_URL": forge}, check=True)
     head = (tmp_path / "questions/scope/index.html").read_text(encoding="utf-8")
     assert f'<link rel="canonical" href="{base}questions/scope/">' in head
     assert f'<meta property="og:image" content="{base}assets/card.png">' in head
@@ -254,6 +259,47 @@ def test_with_an_address_pages_say_where_they_lie(tmp_path):
     links = {e.get("href") for e in ET.parse(tmp_path / "feed.xml").iter() if e.tag.endswith("}link")}
     assert f"{base}questions/scope/" in links and all(link.startswith(base) for link in links)
     assert f"({base}questions/scope/index.md)" in (tmp_path / "llms.txt").read_text(encoding="utf-8")
+    everything = re.sub(r"^```.*?^```$|`[^`]*`", "", (tmp_path / "llms-full.txt").read_text("utf-8"), flags=re.M | re.S)
+    assert f"]({base}proofs/scope/index.md)" in everything and not re.search(r"\]\((?!https?:)", everything)
+    for path in tmp_path.rglob("index.html"):  # whatever one reads, one can say that it is wrong, and what
+        text, here = (
+            path.read_text(encoding="utf-8"),
+            base + path.relative_to(tmp_path).as_posix()[: -len("index.html")],
+        )
+        for form in ("wrong", "question"):
+            assert f'href="{forge}/issues/new?page={quote(here)}&template={form}.yml"' in text, here
+
+
+def test_every_link_between_what_machines_read_leads_somewhere():
+    texts = {path: path.read_text(encoding="utf-8") for path in [BUILT / "llms-full.txt", *BUILT.rglob("index.md")]}
+    dead = []
+    for path, text in texts.items():
+        prose = re.sub(r"^(`{3,}).*?^\1$|`[^`]*`", "", text, flags=re.DOTALL | re.MULTILINE)
+        for link, place in re.findall(r"\]\(((?![a-z]+:)[^)\s#]*)(#[^)\s]*)?\)", prose):
+            there = (path.parent / link).resolve() if link else path
+            titles = re.sub(r"\]\(.*?\)", "", "\n".join(re.findall(r"^#+ .+$", texts.get(there, ""), re.MULTILINE)))
+            missing = place and place not in {f"#{slugify(title, '-')}" for title in titles.splitlines()}
+            dead += [f"{path.relative_to(BUILT)}: {link}{place}"] if missing or not there.exists() else []
+    assert not dead, dead[:20]
+
+
+def test_what_a_page_says_to_machines_holds_no_html_and_no_relative_address():
+    found = [
+        re.findall(r"<script type=\"application/ld\+json\">(.*?)</script>", p.read_text("utf-8"), re.DOTALL)
+        for p in BUILT.glob("questions/*/index.html")
+    ]
+    assert found and all(len(data) == 1 for data in found)
+    for (text,) in found:
+        question = json.loads(text)["mainEntity"]
+        assert "<" not in json.dumps(question), question["name"]
+        assert question["acceptedAnswer"].get("url", "https:").startswith("https:")
+
+
+def test_what_stands_below_the_content_of_a_page_stands_in_its_article(page, address):
+    """As it does not, where the content closes one element too many."""
+    for path in ("proofs/scope/", "questions/scope/", "verified/"):
+        page.goto(address + path)
+        assert page.locator("article > p.twin").count() == 1, path
 
 
 def test_without_an_address_no_page_pretends_to_have_one():
@@ -268,6 +314,7 @@ def test_every_page_has_a_twin_a_policy_and_no_script_of_its_own():
         text = path.read_text(encoding="utf-8")
         twin = path.with_suffix(".md").read_text(encoding="utf-8")
         prose = re.sub(r"```.*?```|`[^`]*`", "", twin, flags=re.DOTALL)
+        assert 'class="twin">Copy page as Markdown' in text and '<a href="index.md">' in text, path
         assert twin.startswith("# ") and "{{" not in prose and "--8<--" not in prose, path
         assert "script-src 'self';" in text and "unsafe" not in text.partition("</head>")[0], path
         scripts = [s.partition(">") for s in text.split("<script")[1:]]

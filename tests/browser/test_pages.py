@@ -22,6 +22,8 @@ KINDS = {
     "verified": "verified/",
     "proof": "proofs/scope/",
     "coverage": "coverage/",
+    "corrections": "corrections/",
+    "thread": "thread/",
     "prose": "contributing/",
     "not found": "404.html",
 }
@@ -136,6 +138,13 @@ def test_a_term_says_what_it_means_and_escape_hides_it(page, address):
     assert page.locator("dt:target").count() == 1
 
 
+def test_every_kind_of_page_explains_terms_and_the_glossary_does_not():
+    kinds = [kind for kind in KINDS if (BUILT / KINDS[kind]).is_dir()]
+    marked = {k for k in kinds if 'class="term"' in (BUILT / KINDS[k] / "index.html").read_text(encoding="utf-8")}
+    assert marked >= {"home", "question", "notebook", "topic", "corrections", "verified", "prose"}
+    assert "glossary" not in marked
+
+
 def test_the_reader_chooses_the_palette_and_keeps_it(page, address):
     page.goto(address)
     background = "getComputedStyle(document.body).backgroundColor"
@@ -180,6 +189,14 @@ def test_a_question_prints_on_two_pages(page, address):
     assert max(counts.values()) <= (3 if narrow == fixed else 2), counts
 
 
+def test_on_paper_a_figure_is_as_wide_as_its_column(page, address):
+    page.goto(f"{address}questions/rate/")
+    page.emulate_media(media="print")
+    for figure in page.locator("p.figure").all():
+        image = figure.locator("img:visible")
+        assert image.bounding_box()["width"] >= 0.99 * figure.bounding_box()["width"]
+
+
 def test_on_paper_links_say_where_they_lead(page, address):
     page.goto(f"{address}questions/scope/")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -189,6 +206,14 @@ def test_on_paper_links_say_where_they_lead(page, address):
     assert paper.get_attribute("href") in paper.evaluate(written)
     notebook = page.locator("a[href*=notebooks]").first
     assert f"{address}notebooks/scope/" in notebook.evaluate(written)
+
+
+def test_on_paper_links_say_where_they_lead_from_a_disk_too(page):
+    page.goto((BUILT / "questions/scope/index.html").as_uri())
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    written = page.locator("a[href*=notebooks]").first.evaluate("a => getComputedStyle(a, '::after').content")
+    assert written == '" (notebooks/scope/)"'
 
 
 def test_everything_is_readable_without_scripts(browser, address):
@@ -205,6 +230,34 @@ def test_everything_is_readable_without_scripts(browser, address):
     for what in ("button", ".field"):
         assert not any(i.is_visible() for i in page.locator(what).all()), f"a {what} that does nothing is shown"
     context.close()
+
+
+LINES = """() => [...document.querySelectorAll("article :is(p, li, dd)")].flatMap(p => {
+    if (!p.checkVisibility() || p.closest(".program, nav, table, figure")) return [];
+    const lines = new Map(), range = document.createRange(), walk = document.createTreeWalker(p, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) for (let i = 0; i < walk.currentNode.length; i++) {
+        range.setStart(walk.currentNode, i);
+        range.setEnd(walk.currentNode, i + 1);
+        const box = range.getClientRects()[0];
+        if (!box?.width || walk.currentNode.parentElement.closest(".unseen, math")) continue;
+        const place = Math.round((box.top + box.bottom) / 8);  // code in a line may stand a pixel lower
+        const line = [place, place - 1, place + 1].find(at => lines.has(at)) ?? place;
+        lines.set(line, (lines.get(line) ?? 0) + 1);
+    }
+    return [...lines.values()].slice(0, -1);  // the last one is as long as it happens to be
+})"""
+
+
+def test_a_line_is_no_longer_than_eyes_follow(page, address):
+    lengths = []
+    for kind in KINDS:
+        page.goto(address + KINDS[kind])
+        page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+        lengths += page.evaluate(LINES)
+    assert len(lengths) > 300
+    long = sum(length > 75 for length in lengths) / len(lengths)
+    print(f"{len(lengths)} lines, {long:.1%} longer than 75 characters, the longest {max(lengths)}")
+    assert long < 0.02
 
 
 def test_the_answer_is_the_first_thing_below_the_title(browser, address):

@@ -43,12 +43,13 @@ for (const when of ["pointerover", "focusin"])
     if (!event.target.closest?.(".term")) root.classList.remove("no-tips");
   });
 
-// on paper, a link to another page says where it leads
+// on paper, a link to another page says where it leads; from a disk, where in the site
+const site = new URL("..", document.currentScript.src).href;
 addEventListener("beforeprint", () => {
   const here = location.href.split("#")[0];
   for (const link of document.querySelectorAll("article :is(p, li, td, .bar) > a:not(.term, .proof, .test)"))
-    if (link.protocol.startsWith("http") && link.getAttribute("href")[0] !== "#" && !link.href.startsWith(here + "#"))
-      link.dataset.print = link.href;
+    if (/^(https?|file):/.test(link.protocol) && link.getAttribute("href")[0] !== "#" && !link.href.startsWith(here + "#"))
+      link.dataset.print = link.protocol === "file:" ? link.href.replace(site, "").replace("index.html", "") : link.href;
 });
 
 // the whole page as Markdown, which lies beside it
@@ -77,14 +78,16 @@ if (entries.size) {
   mark();
 }
 
-// from a disk nobody turns a folder into its page
-if (location.protocol === "file:")
+// from a disk nobody turns a folder into its page, and no script reads a file
+if (location.protocol === "file:") {
+  for (const button of document.querySelectorAll("button.twin")) button.hidden = true;
   for (const a of document.querySelectorAll("a[href]")) {
     const url = new URL(a.href);
     if (url.protocol !== "file:" || !url.pathname.endsWith("/")) continue;
     url.pathname += "index.html";
     a.href = url.href;
   }
+}
 
 // who reads one library's tab reads it on every page
 const choose = name => {
