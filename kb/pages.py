@@ -34,11 +34,15 @@ MEANING = {  # of the marks, in words
 
 
 class Site:
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, go_on=lambda: None):
+        """Whoever may want to stop meanwhile gives `go_on`, which is called often and raises."""
         self.root = root
-        self.questions = {slug: rooms.read(root / f"docs/questions/{slug}.md") for slug in rooms.slugs(root)}
-        self.claims = {slug: rooms.claims(root, slug) for slug in self.questions}
-        self.marks = Marks(root, self.questions, self.claims)
+        self.questions, self.claims = {}, {}
+        for slug in rooms.slugs(root):
+            go_on()
+            self.questions[slug] = rooms.read(root / f"docs/questions/{slug}.md")
+            self.claims[slug] = rooms.claims(root, slug)
+        self.marks = Marks(root, self.questions, self.claims, go_on)
         self.records = self.marks.records
         self.values = evidence.values(root, self.records.get(evidence.DEFAULT))
         self.papers = {p.key: p for p in parse_file(root / "docs/references.bib").entries.values()}

@@ -71,7 +71,7 @@ def on_files(files, config):
     """Bring notebooks, proofs, topics, programs and figures into the site."""
     global state
     try:
-        state = pages.Site(ROOT)
+        state = pages.Site(ROOT, go_on)
     except Problem as problem:
         raise PluginError(str(problem)) from None
     colours = config.extra["figure_colours"]
