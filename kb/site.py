@@ -80,6 +80,7 @@ def on_files(files, config):
         files.append(File.generated(config, name, content=content))
 
     for slug in state.notebooks:
+        go_on()
         files.append(_repository_file(f"notebooks/{slug}.ipynb", config))
         generate(f"notebooks/{slug}/{slug}.ipynb", notebook_pages.download(ROOT, slug))
         if config.repo_url:
@@ -88,6 +89,7 @@ def on_files(files, config):
         for name, content in notebook_pages.figures(ROOT, slug, colours).items():
             generate(f"notebooks/{slug}/{name}", content)
     for slug, q in state.questions.items():
+        go_on()
         generate(f"proofs/{slug}.md", pages.proof_page(q))
         for path in rooms.snippets(ROOT, slug):
             files.append(_repository_file(f"snippets/{path.name}", config))
@@ -245,9 +247,11 @@ def on_post_build(config):
     found = [search.also_asked(p.found, asked.get(p.url, [])) for p in on_env.pages if p.found]
     write("assets/search-index.js", search.index(found))
     addresses = {file.src_uri: file.url for file in on_env.built[1]}
-    twins = {p.url: outputs.twin(ROOT, p.markdown, p.file.src_uri, addresses.get) for p in on_env.pages}
-    for url, text in twins.items():
-        write(f"{url}index.md", text)
+    twins = {}
+    for p in on_env.pages:
+        go_on()
+        twins[p.url] = outputs.twin(ROOT, p.markdown, p.file.src_uri, addresses.get)
+        write(f"{p.url}index.md", twins[p.url])
     base = config.site_url or ""
     write("llms.txt", outputs.llms(state, config.site_name, config.site_description, base))
     write("llms-full.txt", outputs.llms_full(state, twins, config.site_name))
