@@ -207,6 +207,8 @@ def _page_problems(root: Path, q: Question, known: list[str], record: dict | Non
     for key in q.references:
         if key not in papers:
             say(text.find(key, text.find("\nreferences:")), f"unknown reference `{key}`: not in docs/references.bib.")
+    if not q.related and len(known) > 1:
+        say("related:" if "\nrelated:" in text[:begin] else "---", "names no related question: `related: [<slug>]`.")
     for slug in q.related:
         if slug not in known or slug == q.slug:
             unknown = f"unknown related question `{slug}`." if slug != q.slug else "the page is related to itself."

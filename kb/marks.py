@@ -21,11 +21,12 @@ KINDS = ("verified", "stale", "failed", "none")
 class Marks:
     """The records of all runners against the files of today."""
 
-    def __init__(self, root: Path, questions: dict[str, Question], claims: dict[str, list[Claim]]):
+    def __init__(self, root: Path, questions: dict[str, Question], claims: dict[str, list[Claim]], go_on=lambda: None):
         self.root, self.questions, self.claims = root, questions, claims
         self.records = {runner: evidence.load(root, runner) for runner in evidence.runners(root)}
         self.hashes = evidence.today(root)
         for runner, slug in itertools.product(self.records, questions):
+            go_on()
             self.hashes(slug, False, runner)  # as they are now, not when a page asks
         self.known: dict[tuple, tuple[str, dict]] = {}
         compared = list(evidence.comparisons(root, self.records, self.hashes))

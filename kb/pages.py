@@ -36,17 +36,34 @@ MEANING = {  # of the marks, in words; the last two are of a question's claims t
 
 
 class Site:
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, go_on=lambda: None):
+        """Whoever may want to stop meanwhile gives `go_on`, which is called often and raises."""
         self.root = root
-        self.questions = {slug: rooms.read(root / f"docs/questions/{slug}.md") for slug in rooms.slugs(root)}
+        self.questions, self.claims = {}, {}
+        for slug in rooms.slugs(root):
+            go_on()
+            self.questions[slug] = rooms.read(root / f"docs/questions/{slug}.md")
+            self.claims[slug] = rooms.claims(root, slug)
         self.changed = answers.dates(root)
-        self.claims = {slug: rooms.claims(root, slug) for slug in self.questions}
-        self.marks = Marks(root, self.questions, self.claims)
+        self.marks = Marks(root, self.questions, self.claims, go_on)
         self.records = self.marks.records
         self.values = evidence.values(root, self.records.get(evidence.DEFAULT))
         self.papers = {p.key: p for p in parse_file(root / "docs/references.bib").entries.values()}
         self.terms = _terms(root / "docs/glossary.md")
         self.notebooks = sorted(p.stem for p in (root / "notebooks").glob("*.ipynb"))
+        self._sort()
+
+    def reread(self, slug: str) -> Question:
+        """Take in what changed on a question's page."""
+        q = self.questions[slug]
+        vars(q).update(vars(rooms.read(self.root / f"docs/questions/{slug}.md")))
+        self._sort()
+        return q
+
+    def _sort(self) -> None:
+        unknown = [q for q in self.questions.values() if q.topic not in rooms.TOPICS]
+        if unknown:
+            raise Problem(f"docs/questions/{unknown[0].slug}.md: unknown topic `{unknown[0].topic}`.")
         self.topics = {topic: self._listed(topic) for topic in rooms.TOPICS if self._listed(topic)}
 
     def _listed(self, topic: str) -> list[Question]:
@@ -172,6 +189,8 @@ class Site:
         return "\n".join(lines)
 
     def reference(self, key: str, anchor: str = "ref-") -> str:
+        if key not in self.papers:
+            raise Problem(f"unknown reference `{key}`: not in docs/references.bib.")
         paper = self.papers[key]
         names = [_unicode(" ".join(p.prelast_names + p.last_names)) for p in paper.persons["author"]]
         who = names[0] if len(names) == 1 else f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} et al."
@@ -280,8 +299,6 @@ class Site:
 
     def _citation(self, match: re.Match, slug: str, up: str) -> str:
         key = match["key"]
-        if key not in self.papers:
-            raise Problem(f"unknown reference `{key}`: not in docs/references.bib.")
         label = self.label(key)
         place = f", {match['place']}" if match["place"] else ""
         page = "" if slug in self.questions else f"{up}references.md"  # a question lists its own

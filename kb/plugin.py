@@ -27,6 +27,7 @@ from kb import evidence, fork
 from kb.evidence import SIGMAS, Value
 from kb.question import BACKENDS, Problem, backend_of, claims, keras_for, owner, rests_on, slug_of, slugs
 
+REWRITTEN = "rewritten, not verified"
 CUDA_PACKAGES = ("nvidia-cuda-runtime", "nvidia-cudnn")  # in which JAX's own CUDA comes
 _config: pytest.Config  # of this run: a report does not lead back to it
 
@@ -250,6 +251,14 @@ def pytest_runtest_protocol(item):
         return (yield)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report, config):
+    """What `make update` rewrote was not skipped."""
+    if report.skipped and REWRITTEN in str(report.longrepr):
+        return "rewritten", "w", "REWRITTEN"
+    return None
+
+
 class SnippetFile(pytest.File):
     """A program in `snippets/`."""
 
@@ -284,7 +293,7 @@ class SnippetItem(_Item):
         printed, never_run = snippet.run_here(self.path)
         if self.config.getoption("--update"):
             self.path.write_text(snippet.with_output(source, printed), encoding="utf-8")
-            pytest.skip("rewritten, not verified")
+            pytest.skip(REWRITTEN)
         snippet.check(name, source, "".join(text for _, text in printed))
         if never_run:
             raise Problem(f"{name}:{never_run[0]}: this line never runs when the program does.")
@@ -308,7 +317,7 @@ class NotebookItem(_Item):
         fresh = notebook.run(self.path, name)
         if self.config.getoption("--update"):
             notebook.save(fresh, self.path)
-            pytest.skip("rewritten, not verified")
+            pytest.skip(REWRITTEN)
         same_runner = runner_name(self.config) == evidence.DEFAULT
         notebook.check(nbformat.read(self.path, as_version=4), fresh, name, same_runner)
 

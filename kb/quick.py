@@ -1,58 +1,56 @@
-"""Under `make serve`: an edit of a page's text builds that page alone, so that it shows at once on a large site too.
+"""Under `make serve`: an edit of a page, or of a program on it, builds that page first and shows it at once.
 
-Every other change, also one of a page's front matter, builds everything. What is made of all pages, such as the search
-index, follows with the next of these.
+What else shows the edit (the home page, lists, neighbours, the search index) follows: everything is built anew into
+another folder while the pages of before are served. If a file changes meanwhile, its page comes first again.
 """
 
-import re
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from mkdocs.commands.build import _build_page, _populate_page
+from mkdocs.exceptions import Abort
 from mkdocs.structure.files import Files
 
 POLL = 0.2  # seconds between two looks at the files
-FRONT_MATTER = re.compile(r"---\n.*?\n---\n", re.DOTALL)
-SHARED = ("glossary.md",)  # pages whose text others show too
+
+
+class Interrupted(BaseException):
+    """A file changed while everything was being built. MkDocs reports each `Exception` as an error; this is none."""
 
 
 class Builder:
-    """What the server calls after a change: `everything` is MkDocs' own build, `one` builds one page of docs/."""
+    """What the server calls after a change.
 
-    def __init__(self, docs: Path, watched: list[str], everything, one):
-        self.docs, self.everything, self.one = docs, everything, one
+    `page_of` names the page of docs/ that shows a file, or None; `one` builds such a page; `everything` builds all,
+    and may raise `Interrupted`, after which the server calls again.
+    """
+
+    def __init__(self, watched: list[str], page_of, one, everything):
+        self.page_of, self.one, self.everything = page_of, one, everything
         self.watched = [Path(path) for path in watched]
-        self.seen, self.fronts = self._look(), self._front_matter()
+        self.seen = self._look()
 
     def __call__(self) -> None:
         before, self.seen = self.seen, self._look()
         changed = [path for path in before.keys() | self.seen.keys() if before.get(path) != self.seen.get(path)]
-        if len(changed) == 1 and self._is_text(changed[0]):
-            self.one(changed[0].relative_to(self.docs).as_posix())
-        else:
+        pages = {self.page_of(path) if path in before and path in self.seen else None for path in changed}
+        try:
+            if len(pages) == 1 and None not in pages:
+                self.one(*pages)
             self.everything()
-            self.fronts = self._front_matter()
+        except Abort as stop:
+            print(stop, file=sys.stderr)
+        except Interrupted:
+            pass
 
     def _look(self) -> dict[Path, tuple[int, int]]:
         """Each watched file's time and size."""
-        files = [p for top in self.watched for p in (top.rglob("*.*") if top.is_dir() else [top])]
-        return {p: (s.st_mtime_ns, s.st_size) for p in files for s in [p.stat()]}
-
-    def _front_matter(self) -> dict[Path, str]:
-        return {path: front_matter(path) for path in self.docs.rglob("*.md")}
-
-    def _is_text(self, path: Path) -> bool:
-        """Whether nothing but the text of an existing page changed."""
-        return (
-            path in self.fronts
-            and path.name not in SHARED
-            and path.exists()
-            and front_matter(path) == self.fronts[path]
-        )
-
-
-def front_matter(path: Path) -> str:
-    found = FRONT_MATTER.match(path.read_text(encoding="utf-8"))
-    return found[0] if found else ""
+        found = {}
+        for path in (p for top in self.watched for p in (top.rglob("*.*") if top.is_dir() else [top])):
+            with suppress(FileNotFoundError):  # what an editor puts beside a file that it saves
+                found[path] = path.stat().st_mtime_ns, path.stat().st_size
+        return found
 
 
 def build_page(page, config, files: Files, nav, env, finish) -> None:

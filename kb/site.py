@@ -7,6 +7,8 @@ the build with one sentence.
 import html
 import re
 import socket
+import tempfile
+import time
 from pathlib import Path
 
 from mkdocs.exceptions import Abort, PluginError
@@ -42,6 +44,7 @@ def on_startup(command, dirty):
 def on_config(config):
     """Watch all rooms; say it plainly if the port is taken."""
     config.watch += [str(ROOT / name) for name in WATCH]
+    config.site_dir = on_config.site_dir or config.site_dir
     if not config.site_url:  # a site map is made of addresses
         config.theme.static_templates.discard("sitemap.xml")
     if on_config.first:
@@ -57,6 +60,7 @@ def on_config(config):
 
 
 on_config.serving = on_config.first = False
+on_config.site_dir = None  # where to build, if not where MkDocs does
 
 
 @event_priority(100)  # before mkdocs-jupyter's own turn, so that it finds the notebooks
@@ -64,7 +68,7 @@ def on_files(files, config):
     """Bring notebooks, proofs, topics, programs and figures into the site."""
     global state
     try:
-        state = pages.Site(ROOT)
+        state = pages.Site(ROOT, go_on)
     except Problem as problem:
         raise PluginError(str(problem)) from None
     colours = config.extra["figure_colours"]
@@ -73,6 +77,7 @@ def on_files(files, config):
         files.append(File.generated(config, name, content=content))
 
     for slug in state.notebooks:
+        go_on()
         files.append(_repository_file(f"notebooks/{slug}.ipynb", config))
         generate(f"notebooks/{slug}/{slug}.ipynb", notebook_pages.download(ROOT, slug))
         if config.repo_url:
@@ -85,6 +90,7 @@ def on_files(files, config):
         for name, content in figures.items():
             generate(f"notebooks/{slug}/{name}", content)
     for slug, q in state.questions.items():
+        go_on()
         generate(f"proofs/{slug}.md", pages.proof_page(q))
         for path in rooms.snippets(ROOT, slug):
             files.append(_repository_file(f"snippets/{path.name}", config))
@@ -99,6 +105,7 @@ def on_files(files, config):
 @event_priority(-100)  # after mkdocs-jupyter has put its own renderer on the page
 def on_pre_page(page, config, files):
     """Let notebook pages be rendered like every other page, and all of them later, side by side."""
+    go_on()
     render.postpone(page)
     return page
 
@@ -153,28 +160,75 @@ def _render(pages: list) -> None:
 
 
 def on_serve(server, config, builder):
-    """Show an edited page at once."""
+    """Show an edited page at once, and the rest of the site when it is built."""
+    shown = None  # the folder that is served, once it is another than the first
+
+    def answer(reload: bool) -> None:
+        """Let the server go on, with what is new or with what it had."""
+        with server._epoch_cond:
+            if reload:
+                server._visible_epoch = round(time.monotonic() * 1000)
+            server._wanted_epoch = server._visible_epoch
+            server._epoch_cond.notify_all()
+
+    def page_of(path: Path) -> str | None:
+        slug = rooms.owner(path, [*state.questions]) if path.parent == ROOT / "snippets" else None
+        inside = path.suffix == ".md" and path.is_relative_to(config.docs_dir)
+        uri = path.relative_to(config.docs_dir).as_posix() if inside else f"questions/{slug}.md"
+        return uri if on_env.built[1].get_file_from_path(uri) else None
 
     def one(uri: str) -> None:
         config, files, nav, env = on_env.built
-        page = files.get_file_from_path(uri).page
+        page, made = files.get_file_from_path(uri).page, False
         try:
-            if uri.startswith("questions/"):
-                vars(state.questions[page.file.name]).update(vars(rooms.read(ROOT / f"docs/{uri}")))
-            quick.build_page(page, config, files, nav, env, lambda: _render([page]))
+            q = state.reread(page.file.name) if uri.startswith("questions/") else None
+            if not q or files.get_file_from_path(f"topics/{q.topic}.md"):  # a topic's first question has no list yet
+                quick.build_page(page, config, files, nav, env, lambda: _render([page]))
+                made = True
         except (Problem, PluginError) as problem:
             raise Abort(str(problem)) from None
+        finally:
+            answer(reload=made)
 
-    watched = [config.docs_dir, config.config_file_path, *config.watch]
-    server.builder = quick.Builder(Path(config.docs_dir), watched, builder, one)
+    def everything() -> None:
+        nonlocal shown
+        global state
+        answer(reload=False)
+        before, folder = (state, dict(vars(on_env))), tempfile.TemporaryDirectory(prefix="mkdocs_")
+        on_config.site_dir, go_on.wanted = folder.name, lambda: not server._want_rebuild
+        try:
+            builder()
+        except BaseException:
+            state = before[0]
+            vars(on_env).update(before[1])
+            folder.cleanup()
+            raise
+        finally:
+            go_on.wanted = None
+        server.root, last, shown = folder.name, shown, folder
+        answer(reload=True)
+        if last:
+            last.cleanup()
+
+    server.builder = quick.Builder([config.docs_dir, config.config_file_path, *config.watch], page_of, one, everything)
     server.observer._timeout = quick.POLL
     for emitter in server.observer.emitters:
         emitter._timeout = quick.POLL
     return server
 
 
+def go_on() -> None:
+    """Leave the build if a file has changed since it began; MkDocs comes by here for each page."""
+    if go_on.wanted and not go_on.wanted():
+        raise quick.Interrupted
+
+
+go_on.wanted = None
+
+
 def on_page_context(context, page, config, nav):
     """What the head of a page says to machines."""
+    go_on()
     folder, _, name = page.file.src_uri.rpartition("/")
     slug = name.rpartition(".")[0]
     if folder == "questions" and slug in state.questions:
@@ -193,7 +247,10 @@ def on_post_build(config):
     found = [p.found | (START if p.meta.get("level") == "start" else {}) for p in on_env.pages if p.found]
     write("assets/search-index.js", search.index(found))
     addresses = {file.src_uri: file.url for file in on_env.built[1]}
-    twins = {p.url: outputs.twin(ROOT, p.markdown, p.file.src_uri, addresses.get) for p in on_env.pages}
+    twins = {}
+    for p in on_env.pages:
+        go_on()
+        twins[p.url] = outputs.twin(ROOT, p.markdown, p.file.src_uri, addresses.get)
     twins = outputs.settled(twins)
     for url, text in twins.items():
         write(f"{url}index.md", text)
@@ -207,6 +264,7 @@ def on_post_build(config):
 
 def _finish(html_text: str, page) -> dict:
     """Render formulas as MathML, which needs no script; insist on alt text; explain terms; see what can be searched."""
+    go_on()
     html_text = re.sub(r'<(span|div) class="arithmatex">(.*?)</\1>', _mathml, html_text, flags=re.DOTALL)
     found = rooms.SCRIPT.search(html_text)
     if found:

@@ -333,6 +333,11 @@ def test_a_timed_claim_is_skipped_on_a_processor(project):
     assert "timed on a GPU only" in pytest_says(project, outcome="1 passed, 1 skipped")
 
 
+def test_what_is_rewritten_is_not_called_skipped(project):
+    said = pytest_says(project, "--update", "snippets", outcome="2 rewritten")
+    assert "skipped" not in said.lower()
+
+
 def test_a_gpu_that_is_not_there_is_one_sentence(project):
     """The backend of this environment sees none once the driver shows it none."""
     project.write("pyproject.toml", PYPROJECT)

@@ -154,7 +154,8 @@ def test_a_notebook_without_page_is_refused(project):
     ],
 )
 def test_a_page_with_a_name_that_is_no_slug_is_refused(project, name, why):
-    project.write(f"docs/questions/{name}.md", project.read(PAGE))
+    project.write(f"docs/questions/{name}.md", project.read(PAGE).replace("related: []", "related: [half]"))
+    project.edit(PAGE, "related: []", f"related: [{name}]")
     assert [p for p in project.problems() if "the page has no" not in p] == [f"docs/questions/{name}.md: {why}."]
 
 
@@ -179,6 +180,16 @@ def test_a_reference_that_nobody_cites_is_refused(project):
 def test_an_unknown_related_question_is_refused(project):
     project.edit(PAGE, "related: []", "related: [whole]")
     project.refuses(f"{PAGE}:10", "unknown related question `whole`")
+
+
+@pytest.mark.parametrize(("old", "line"), [("related: []", 10), ("related: []\n", 1)], ids=["empty", "left out"])
+def test_a_page_that_names_no_related_question_is_refused(project, old, line):
+    project.edit(PAGE, "related: []", "related: [whole]")
+    project.write("docs/questions/whole.md", project.read(PAGE).replace("[whole]", "[half]"))
+    assert not any("names no related" in problem for problem in project.problems())
+    project.edit(PAGE, old.replace("[]", "[whole]"), old.strip() if old.strip() == old else "")
+    said = [problem for problem in project.problems() if "names no related" in problem]
+    assert said == [f"{PAGE}:{line}: names no related question: `related: [<slug>]`."]
 
 
 def test_a_page_that_is_related_to_itself_is_refused(project):
