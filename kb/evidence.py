@@ -14,11 +14,13 @@ import itertools
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kb.question import (
+    BACKENDS,
     MEASURED,
     Claim,
     Problem,
@@ -26,19 +28,22 @@ from kb.question import (
     claims,
     clause,
     enumeration,
+    locked,
     locks,
     module,
     own_files,
     rests_on,
     rooms,
     slugs,
+    snippets,
     unreadable,
 )
 
 DEFAULT = "cpu-tensorflow"
 INTERVAL = "95 % interval"  # what prose calls a confidence interval
-ENTRY = ("sentence", "outcome", "date", "seconds", "values", "files", "seal")
-PROGRAM = ("seconds", "file", "seal")
+ENTRY = {"sentence", "outcome", "date", "seconds", "values", "files", "seal"}
+FURTHER = {"study", "environment"}  # of some entries
+PROGRAM = {"seconds", "file", "seal"}
 SIGMAS = 5  # standard errors within which a sampled value holds, and two runs agree: there are many comparisons
 
 
@@ -96,20 +101,32 @@ def load(root: Path, runner: str = DEFAULT) -> dict:
     path = record_path(root, runner)
     if not path.exists():
         return {"environment": {}, "claims": {}}
-    again = "delete the file and run `make record`"
+    name, again = f"evidence/{runner}.json", "delete the file and run `make record`"
+    if runner.rpartition("-")[2] not in BACKENDS:
+        raise Problem(f"{name}: this is the record of no backend: there are {', '.join(BACKENDS)}.")
+
+    def once(pairs: list[tuple[str, object]]) -> dict:
+        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        if twice:
+            raise Problem(f"{name}: `{twice[0]}` stands twice in one place, as no run writes it: {again}.")
+        return dict(pairs)
+
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once)
         dict.items(record["environment"])
-        for tests in record["claims"].values():
-            for item in tests.values():
-                [item[key] for key in ENTRY]
-                [Value(**value) for value in item["values"].values()]
-        for timed in record.get("programs", {}).values():
-            [item[key] for item in timed.values() for key in PROGRAM]
+        made = [item for tests in record["claims"].values() for item in tests.values()]
+        [Value(**value) for item in made for value in item["values"].values()]
+        timed = [item for programs in record.get("programs", {}).values() for item in programs.values()]
+        if not (
+            record.keys() <= {"environment", "claims", "programs"}
+            and all(ENTRY <= item.keys() <= ENTRY | FURTHER for item in made)
+            and all(item.keys() == PROGRAM for item in timed)
+        ):
+            raise KeyError
     except json.JSONDecodeError as error:
-        raise Problem(f"evidence/{runner}.json:{error.lineno}: the record is not valid JSON: {again}.") from None
+        raise Problem(f"{name}:{error.lineno}: the record is not valid JSON: {again}.") from None
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise Problem(f"evidence/{runner}.json: this is not a record as a run writes it: {again}.") from None
+        raise Problem(f"{name}: this is not a record as a run writes it: {again}.") from None
     return record
 
 
@@ -258,7 +275,7 @@ def write(
             kept = {t: item for t, item in old["claims"].get(slug, {}).items() if bool(item.get("study")) != is_study}
             kept = {test: placed(item, ran_in(old, item)) for test, item in kept.items()}
             tests = {test: placed(item, environment) for test, item in tests.items()}
-            known = [c.test for c in claims(root, slug) if c.is_about(runner)]
+            known = about(root, slug, runner)
             merged[slug] = {test: (kept | tests)[test] for test in known if test in kept | tests}
         before = {} if whole else old.get("programs", {})
         timed = {slug: _timed(root, programs, before.get(slug, {})) for slug, programs in (seconds or {}).items()}
@@ -272,6 +289,12 @@ def write(
     for other in runners(root):
         if other != runner:
             _forget(root, other, None if whole else entries.keys())
+
+
+def about(root: Path, slug: str, runner: str) -> list[str]:
+    """The tests of a question that are to hold on a runner in its locked versions."""
+    versions = locked(root, runner)
+    return [c.test for c in claims(root, slug) if c.is_about(runner, versions)]
 
 
 def _forget(root: Path, runner: str, asked: Iterable[str] | None) -> None:
@@ -417,8 +440,11 @@ def problems(root: Path) -> list[str]:
     if unreadable(root):
         return found  # reported with the questions
     now = today(root)
-    if not record_path(root).exists():
-        found.append(f"evidence/{DEFAULT}.json: there is no record: run `make record`.")
+    for backend in BACKENDS:  # of those that the project has an environment for
+        runner = f"cpu-{backend}"
+        if (root / locks(runner)[0]).exists() and not record_path(root, runner).exists():
+            asked = "" if runner == DEFAULT else f" BACKEND={backend}"
+            found.append(f"evidence/{runner}.json: there is no record: run `make record{asked}`.")
     for runner in runners(root):
         try:
             record = load(root, runner)
@@ -427,7 +453,7 @@ def problems(root: Path) -> list[str]:
             continue
         edited = _edited(runner, record)
         found += edited.values()
-        found += _foreign(root, runner, record) if not edited else []
+        found += [*_foreign(root, runner, record), *_misplaced(root, runner, record, now)] if not edited else []
         untouched = {slug: tests for slug, tests in record["claims"].items() if slug not in edited}
         records[runner] = record | {"claims": untouched}
         if runner == DEFAULT:  # the others may lag
@@ -459,6 +485,36 @@ def _foreign(root: Path, runner: str, record: dict) -> list[str]:
     return found
 
 
+def _misplaced(root: Path, runner: str, record: dict, now: Callable) -> list[str]:
+    """What stands in another claim's place, or beside another question: a seal says nothing of where its entry lies."""
+    found, known = [], slugs(root)
+    for slug in (slug for slug in record["claims"] if slug in known):
+        try:
+            templates = {claim.test: claim.sentence for claim in claims(root, slug)}
+            now(slug, False, runner)
+        except Problem:
+            continue  # reported with the question
+        for test, item in record["claims"][slug].items():
+            is_fresh = not stale(root, slug, item, runner, now(slug, item.get("study", False), runner))
+            if test in templates and is_fresh and not _says(item, templates[test]):
+                found.append(
+                    f"evidence/{runner}.json: {slug}.{test} says another sentence than its claim does: only a run writes "
+                    f"a record (`make record`)."
+                )
+    for slug, programs in record.get("programs", {}).items():
+        ours = [path.name for path in snippets(root, slug)]
+        lost = [name for name in programs if name not in ours and (root / f"snippets/{name}").exists()]
+        found += [f"evidence/{runner}.json: {name} is timed as a program of {slug}, which it is not." for name in lost]
+    return found
+
+
+def _says(item: dict, template: str) -> bool:
+    try:
+        return item["sentence"] == sentence(template, {name: Value(**v) for name, v in item["values"].items()})
+    except Problem:
+        return False
+
+
 def _unknown(root: Path, slug: str, tests: dict, runner: str) -> list[str]:
     """The claims in a record that do not exist."""
     again = "a run that records takes it out (`make record`)."
@@ -466,7 +522,7 @@ def _unknown(root: Path, slug: str, tests: dict, runner: str) -> list[str]:
         proof = root / f"tests/questions/test_{module(slug)}.py"
         return [] if proof.exists() else [f"{slug} is recorded, but there is no such question: {again}"]
     try:
-        now = [c.test for c in claims(root, slug) if c.is_about(runner)]
+        now = about(root, slug, runner)
     except Problem:
         return []  # reported with the question
     return [f"{slug}.{test} is recorded, but there is no such claim: {again}" for test in tests if test not in now]
@@ -495,7 +551,7 @@ def _lags(root: Path, slug: str, record: dict, now: Callable) -> list[str]:
         proof = root / f"tests/questions/test_{module(slug)}.py"
         return [] if proof.exists() else [f"{slug} is recorded, but there is no such question: run `make record`."]
     try:
-        known = [c.test for c in claims(root, slug) if c.is_about(DEFAULT)]
+        known = about(root, slug, DEFAULT)
         now(slug)
     except Problem:
         return []  # reported with the question

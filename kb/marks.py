@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from kb import evidence
-from kb.question import BACKENDS, Claim, Question, enumeration
+from kb.question import BACKENDS, Claim, Question, enumeration, holds_in, locked
 
 Mark = tuple[str, str]
 PACKAGES = {"keras": "Keras", "tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
@@ -24,6 +24,7 @@ class Marks:
     def __init__(self, root: Path, questions: dict[str, Question], claims: dict[str, list[Claim]], go_on=lambda: None):
         self.root, self.questions, self.claims = root, questions, claims
         self.records = {runner: evidence.load(root, runner) for runner in evidence.runners(root)}
+        self.locked = {runner: locked(root, runner) for runner in self.records}
         self.hashes = evidence.today(root)
         for runner, slug in itertools.product(self.records, questions):
             go_on()
@@ -48,10 +49,13 @@ class Marks:
         now = self.hashes(slug, item.get("study", False), runner)
         return ("stale" if evidence.stale(self.root, slug, item, runner, now) else "verified"), item
 
+    def _is_about(self, claim: Claim, runner: str) -> bool:
+        return claim.is_about(runner, self.locked[runner])
+
     def is_proven(self, slug: str, test: str) -> bool:
         """Whether a claim is verified on the default runner, or on another if it is about another backend."""
         claim = next(c for c in self.claims[slug] if c.test == test)
-        about = [r for r in self.records if claim.is_about(r)]
+        about = [r for r in self.records if self._is_about(claim, r)]
         asked = [evidence.DEFAULT] if evidence.DEFAULT in about else about
         return any(self.status(runner, slug, test)[0] == "verified" for runner in asked)
 
@@ -61,9 +65,12 @@ class Marks:
 
     def sentence(self, slug: str, claim: Claim) -> str:
         """A claim's sentence with what the first runner that has it measured."""
-        recorded = self.entry(slug, claim.test).get("sentence")
+        if recorded := self.entry(slug, claim.test).get("sentence"):
+            return recorded
         holes = re.sub(r"\{[^{}]*\}", "…", claim.sentence)
-        return recorded or (holes if holes == claim.sentence else holes.rstrip(".") + " (not measured yet).")
+        now = not claim.holds or any(holds_in(claim.holds, found.get) for found in self.locked.values())
+        why = "not measured yet" if now else "not measured in the versions of today, in which it does not hold"
+        return holes if holes == claim.sentence else f"{holes.rstrip('.')} ({why})."
 
     def name(self, runner: str, item: dict) -> str:
         """Where an entry was measured: `CPU, TensorFlow 2.21.0, Keras 3.15.1`."""
@@ -79,7 +86,7 @@ class Marks:
         groups: dict[tuple, list[str]] = {}
         for runner in self.records:
             device, backend = self._device(runner), runner.rpartition("-")[2]
-            if claim.is_about(runner):
+            if self._is_about(claim, runner):
                 kind, item = self.status(runner, slug, claim.test)
                 groups.setdefault((kind, device, item.get("date", "")), []).append(BACKENDS[backend])
         marks = []
@@ -132,11 +139,11 @@ class Marks:
         later = f"; {waiting} wait{'s' * (waiting == 1)} for a GPU" if waiting else ""
         # a claim about a backend that has not run it is not verified
         count = sum(any(self.status(r, slug, c.test)[0] == "verified" for r in whole) for c in self.claims[slug])
-        return "verified", f"{count} claims verified on {where}, {max(counts[r][2] for r in whole)}{later}"
+        return "verified", f"{count} claim{'s' * (count != 1)} verified on {where}, {max(counts[r][2] for r in whole)}{later}"
 
     def _count(self, runner: str, slug: str) -> tuple[int, int, str]:
         """How many claims of a question are verified on a runner, of how many that are about it, and the last day."""
-        asked = [c for c in self.claims[slug] if c.is_about(runner)]
+        asked = [c for c in self.claims[slug] if self._is_about(c, runner)]
         found = [self.status(runner, slug, claim.test) for claim in asked]
         return (
             sum(kind == "verified" for kind, _ in found),
@@ -167,7 +174,7 @@ class Marks:
         """Each runner with its machines and versions, and how many claims hold there."""
         rows = ["| runner | machine | versions | last run | claims |", "| --- | --- | --- | --- | --- |"]
         for runner, record in self.records.items():
-            asked = [(slug, c.test) for slug in self.questions for c in self.claims[slug] if c.is_about(runner)]
+            asked = [(slug, c.test) for slug in self.questions for c in self.claims[slug] if self._is_about(c, runner)]
             found = [self.status(runner, *claim) for claim in asked]
             for env in evidence.environments(record):
                 versions = [f"{PACKAGES[p]} {env[p]}" for p in (env["backend"], "keras") if p in env]

@@ -4,6 +4,7 @@
 outputs (and verifies nothing); `--runner gpu` insists on a GPU.
 """
 
+import contextlib
 import datetime
 import fcntl
 import importlib.metadata
@@ -21,14 +22,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
 from kb import evidence, fork
 from kb.evidence import SIGMAS, Value
-from kb.question import BACKENDS, Problem, backend_of, claims, keras_for, owner, rests_on, slug_of, slugs
+from kb.question import (
+    BACKENDS,
+    Problem,
+    backend_of,
+    claims,
+    holds_in,
+    keras_for,
+    module,
+    owner,
+    rests_on,
+    slug_of,
+    slugs,
+    snippets,
+)
 
 REWRITTEN = "rewritten, not verified"
 CUDA_PACKAGES = ("nvidia-cuda-runtime", "nvidia-cudnn")  # in which JAX's own CUDA comes
+# each backend would take a GPU that it sees, or Apple's
+PROCESSOR_ONLY = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
 _config: pytest.Config  # of this run: a report does not lead back to it
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -55,6 +70,8 @@ def pytest_configure(config):
         backend = BACKENDS[os.environ["KERAS_BACKEND"]]
         raise pytest.UsageError(f"RUNNER=gpu: {backend} sees no GPU on this machine, so nothing was run.")
     config.kb_root = Path(config.rootpath)
+    if config.getoption("--runner") == "cpu":
+        os.environ.update(PROCESSOR_ONLY)
     config.addinivalue_line("markers", "study: a long experiment; in short form unless --study names its question")
     config.addinivalue_line("markers", "only(*backends, why): about these backends; skipped on others, with the reason")
     config.addinivalue_line("markers", "holds(*ranges, why): holds in these versions, and fails in others")
@@ -62,6 +79,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "differs(*names, see): values that differ between runners, as a claim says")
     config.kb_ran = {}  # slug → test → {outcome, seconds, values}
     config.kb_failed = set()  # slugs with a failure
+    config.kb_seen = set()  # the tests that were reported, skipped ones too
     config.kb_setup = {}  # test → seconds of its fixtures
     config.kb_programs = {}  # snippet → what it prints as a program of its own, in time
     config.kb_seconds = {}  # slug → snippet → seconds, as a program of its own
@@ -194,26 +212,23 @@ def pytest_itemcollected(item):
     if item.get_closest_marker("timed") and not here:
         item.add_marker(pytest.mark.skip(reason="timed on a GPU only"))
     for holds in item.iter_markers("holds"):
-        if not _installed(*holds.args):
+        if not holds_in(holds.args, _installed):
             why = f"holds in {' or '.join(holds.args)}: {holds.kwargs['why']}"
-            item.add_marker(pytest.mark.xfail(reason=why, strict=True))  # which proves the other side
+            refuted = (pytest.fail.Exception, AssertionError, holds.kwargs.get("raises", AssertionError))
+            item.add_marker(pytest.mark.xfail(reason=why, raises=refuted, strict=True))  # which proves the other side
     named = backend_of(item.path)
-    if isinstance(item, SnippetItem) and not _installed(keras_for(item.path)):
+    if isinstance(item, SnippetItem) and not holds_in([keras_for(item.path)], _installed):
         item.add_marker(pytest.mark.skip(reason=f"{item.path.name} needs {keras_for(item.path)}"))
     if isinstance(item, SnippetItem) and named not in (None, backend):
         item.add_marker(pytest.mark.skip(reason=f"{item.path.name} is a program for {BACKENDS[named]}"))
 
 
-def _installed(*ranges: str) -> bool:
-    """Whether one of the ranges, such as `keras>=3.0,<3.16`, holds what is installed."""
-    for wanted in map(Requirement, ranges):
-        try:
-            version = importlib.metadata.version(wanted.name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        if wanted.specifier.contains(version, prereleases=True):
-            return True
-    return False
+def _installed(name: str) -> str | None:
+    """The version of a package that is installed: of the next Keras, where a nightly one takes its place."""
+    for called in (f"{name}-nightly", name):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(called)
+    return None
 
 
 def _slug(path: Path, root: Path, known: list[str]) -> str | None:
@@ -473,8 +488,8 @@ def _plain(value):
 def pytest_runtest_makereport(item, call):
     report = yield
     measure = getattr(item, "kb_measure", None)
-    if report.failed:
-        item.kb_failed = True
+    if call.excinfo:
+        item.kb_failed = True  # expected or not
     if measure and report.when == "call" and not hasattr(report, "wasxfail"):
         values = {name: asdict(value) for name, value in measure.values.items()}
         if not measure.is_short:
@@ -489,6 +504,7 @@ def pytest_runtest_logreport(report):
     timed = properties.get("program")
     if timed and report.when == "call":
         config.kb_seconds.setdefault(slug, {})[timed["name"]] = timed["seconds"]
+    config.kb_seen.add(report.nodeid.partition("[")[0])
     if slug and report.failed:
         config.kb_failed.add(slug)
     seconds = config.kb_setup.pop(report.nodeid, 0) + report.duration
@@ -516,6 +532,11 @@ def pytest_sessionfinish(session, exitstatus):
     for slug, tests in config.kb_ran.items():
         if slug in config.kb_failed:
             say.write_line(f"\n{slug}: not recorded, because something of it failed.", red=True)
+            continue
+        left_out = [] if study else [test for test in _whole(root, slug) if test not in config.kb_seen]
+        if left_out:
+            say.write_line(f"\n{slug}: not recorded, because {left_out[0]} did not run with the rest.", red=True)
+            config.kb_failed.add(slug)
             continue
         if evidence.hashes(root, slug, study, runner) != config.kb_before[slug]:
             say.write_line(f"\n{slug}: not recorded, because its files changed while it ran.", red=True)
@@ -549,6 +570,16 @@ def pytest_sessionfinish(session, exitstatus):
     except Problem as problem:
         pytest.exit(str(problem), 4)
     say.write_line(f"\nrecorded in evidence/{runner}.json: {', '.join(sorted(entries))}", green=True)
+
+
+def _whole(root: Path, slug: str) -> list[str]:
+    """All tests of a question: its claims, its programs, its notebook."""
+    notebook = f"notebooks/{slug}.ipynb"
+    return [
+        *(f"tests/questions/test_{module(slug)}.py::{claim.test}" for claim in claims(root, slug)),
+        *(f"snippets/{path.name}::program" for path in snippets(root, slug)),
+        *([f"{notebook}::notebook"] if (root / notebook).exists() else []),
+    ]
 
 
 def runner_name(config) -> str:

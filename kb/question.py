@@ -5,13 +5,17 @@ What cannot be read raises `Problem`: one sentence that begins with the file and
 
 import ast
 import functools
+import itertools
 import json
 import os
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import yaml
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 TOPICS = {  # the site's topics, in the order of the home page
     "basics": "What it is",
@@ -79,10 +83,11 @@ class Claim:
     differs_see: str = ""
     timed: bool = False
 
-    def is_about(self, runner: str) -> bool:
-        """Whether the claim runs on a runner, `<device>-<backend>`, at all."""
+    def is_about(self, runner: str, versions: dict[str, str]) -> bool:
+        """Whether the claim is to hold on a runner, `<device>-<backend>`, which has these versions (see `locked`)."""
         device, _, backend = runner.rpartition("-")
-        return (not self.only or backend in self.only) and not (self.timed and device == "cpu")
+        here = (not self.only or backend in self.only) and not (self.timed and device == "cpu")
+        return here and (not self.holds or holds_in(self.holds, versions.get))
 
 
 @dataclass
@@ -314,6 +319,31 @@ def locks(runner: str) -> list[str]:
     else:
         names = ["gpu" if backend == "tensorflow" else f"gpu-{backend}"]
     return [f"requirements/{name}.txt" for name in names]
+
+
+def locked(root: Path, runner: str) -> dict[str, str]:
+    """The version of each package in the lock files of a runner."""
+    texts = [path.read_text(encoding="utf-8") for name in locks(runner) if (path := root / name).exists()]
+    return dict(itertools.chain.from_iterable(map(_pinned, texts)))
+
+
+@functools.cache
+def _pinned(text: str) -> list[tuple[str, str]]:
+    found = re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)
+    return [(canonicalize_name(name), version) for name, version in found]
+
+
+def holds_in(ranges: Iterable[str], version_of: Callable[[str], str | None]) -> bool:
+    """Whether one of the ranges, such as `keras>=3.0,<3.16`, holds the version of its package."""
+    for text in ranges:
+        try:
+            wanted = Requirement(text)
+        except InvalidRequirement:
+            return True  # reported with the question
+        version = version_of(canonicalize_name(wanted.name))
+        if version and wanted.specifier.contains(version, prereleases=True):
+            return True
+    return False
 
 
 def rests_on(root: Path, slug: str, runner: str, own: set[Path] | None = None) -> list[Path]:

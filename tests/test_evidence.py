@@ -8,6 +8,7 @@ from kb import evidence
 from kb.evidence import Value
 from kb.question import Problem
 
+STAYS = "A share of 0.50 of the units stays."
 ENVIRONMENT = {"device": "a processor", "backend": "tensorflow"}
 
 
@@ -151,7 +152,7 @@ def test_another_environment_may_record_everything_again(project, entries):
 
 def test_a_study_keeps_the_environment_that_ran_it(project, entries):
     home, values = _environment(project), {"share": Value("close", 0.5, 0.5, tolerance=0.01)}
-    long = evidence.entry(project.root, "half", "It stays.", "passed", "2026-01-01", 99, values, study=True)
+    long = evidence.entry(project.root, "half", STAYS, "passed", "2026-01-01", 99, values, study=True)
     short = {"test_the_mistake_keeps_all": entries["test_the_mistake_keeps_all"]}
     evidence.write(project.root, "cpu-tensorflow", home, {"half": {"test_half_of_them_stay": long}}, whole=False)
     evidence.write(project.root, "cpu-tensorflow", ENVIRONMENT, {"half": short}, whole=True)
@@ -182,7 +183,7 @@ def test_a_run_of_one_question_keeps_the_others(project, entries):
 @pytest.mark.parametrize("whole", [True, False])
 def test_an_ordinary_run_keeps_the_record_of_a_study(project, entries, whole):
     values = {"share": Value("close", 0.5, 0.5, tolerance=0.01)}
-    long = evidence.entry(project.root, "half", "It stays.", "passed", "2026-01-01", 99, values, study=True)
+    long = evidence.entry(project.root, "half", STAYS, "passed", "2026-01-01", 99, values, study=True)
     assert "notebooks/half.ipynb" not in long["files"]
     short = {"test_the_mistake_keeps_all": entries["test_the_mistake_keeps_all"]}
     for made in ({"test_half_of_them_stay": long}, short):

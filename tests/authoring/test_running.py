@@ -297,6 +297,16 @@ def test_a_trained_claim_that_holds_by_a_hair_is_not_recorded(project):
     assert why in pytest_says(project, "--record", outcome="1 failed, 1 passed")
 
 
+def test_a_part_of_a_question_is_not_recorded(project):
+    """Its record would have lost the rest."""
+    before = project.read("evidence/cpu-tensorflow.json")
+    said = pytest_says(project, "--record", outcome="2 passed")
+    assert "half: not recorded, because snippets/half.py::program did not run with the rest." in said
+    said = pytest_says(project, "--record", "-k", "mistake", outcome="1 passed, 1 deselected")
+    assert "half: not recorded, because tests/questions/test_half.py::test_half_of_them_stay did not run" in said
+    assert project.read("evidence/cpu-tensorflow.json") == before
+
+
 HOLDS = '@pytest.mark.holds("{range}", why="another version does it otherwise")\n{test}'
 
 
@@ -314,6 +324,19 @@ def test_a_claim_holds_in_its_versions_and_fails_in_others(project, versions, ex
     test = "def test_the_mistake_keeps_all"
     project.edit(PROOF, test, HOLDS.format(range=versions, test=test))
     project.edit(PROOF, "10, 10", f"10, {expected}")
+    project.write(PROOF, f"import pytest\n{project.read(PROOF)}")
+    pytest_says(project, outcome=outcome)
+
+
+@pytest.mark.parametrize(
+    ("raises", "outcome"), [("", "1 failed, 1 passed"), (", raises=RuntimeError", "1 passed, 1 xfailed")]
+)
+def test_in_other_versions_a_claim_fails_and_does_not_merely_break(project, raises, outcome):
+    """A test that an import or a renamed argument stops says nothing of its claim; `raises` names what refutes it."""
+    test = "def test_the_mistake_keeps_all"
+    marker = HOLDS.format(range="pytest<9", test=test).replace('otherwise"', f'otherwise"{raises}')
+    project.edit(PROOF, test, marker)
+    project.edit(PROOF, 'claim.exact("units", 10, 10)', 'raise RuntimeError("no such layer")')
     project.write(PROOF, f"import pytest\n{project.read(PROOF)}")
     pytest_says(project, outcome=outcome)
 

@@ -591,6 +591,8 @@ CLAIM = "claims/half/test_half_of_them_stay"
         (_set("claims/half/test_new", None), "this is not a record as a run writes it"),
         (_set(f"{CLAIM}/values/share/colour", "red"), "this is not a record as a run writes it"),
         (lambda record: record.pop("claims"), "this is not a record as a run writes it"),
+        (_set("remarks", "checked by hand"), "this is not a record as a run writes it"),
+        (_set(f"{CLAIM}/remark", "checked by hand"), "this is not a record as a run writes it"),
         (lambda record: record["claims"]["half"].popitem(), "half.test_the_mistake_keeps_all has no record"),
     ],
 )
@@ -611,6 +613,45 @@ def test_a_record_that_is_no_json_is_refused(project):
 def test_a_missing_record_is_refused(project):
     project.remove(RECORD)
     project.refuses(RECORD, "there is no record: run `make record`")
+
+
+def test_a_backend_of_ours_without_a_record_is_refused(project):
+    project.write("requirements/jax.txt", "nothing==1.0\n")
+    project.refuses(JAX, "there is no record: run `make record BACKEND=jax`")
+
+
+def test_a_value_that_stands_twice_in_a_record_is_refused(project):
+    project.edit(RECORD, '"value": 0.5,', '"value": 0.5, "value": 0.6,')
+    project.refuses(RECORD, "`value` stands twice in one place")
+
+
+def test_a_record_of_no_backend_is_refused(project):
+    project.write("evidence/cpu-mxnet.json", project.read(RECORD))
+    project.refuses("evidence/cpu-mxnet.json", "this is the record of no backend")
+
+
+def _swap_claims(record):
+    claims = record["claims"]["half"]
+    names = list(claims)
+    record["claims"]["half"] = dict(zip(names, reversed(claims.values()), strict=True))
+
+
+def test_claims_that_changed_places_are_refused(project):
+    """Each entry's seal is whole, since it does not say where the entry lies."""
+    project.edit_record(_swap_claims)
+    found = project.problems()
+    says = f"{RECORD}: half.{{}} says another sentence than its claim does: only a run writes a record (`make record`)."
+    assert found == [says.format(test) for test in ("test_half_of_them_stay", "test_the_mistake_keeps_all")]
+
+
+def test_a_program_timed_for_another_question_is_refused(project):
+    entries = evidence.load(project.root)["claims"]["half"]
+    environment = evidence.load(project.root)["environment"]
+    seconds = {"half": {"half.py": 2.0}}
+    evidence.write(project.root, evidence.DEFAULT, environment, {"half": entries}, True, seconds)
+    assert project.problems() == []
+    project.edit_record(lambda record: record["programs"].update(whole=record["programs"].pop("half")))
+    project.refuses(RECORD, "half.py is timed as a program of whole, which it is not")
 
 
 def test_a_question_that_was_never_recorded_is_refused(project):
@@ -901,6 +942,40 @@ def test_a_device_on_which_nothing_ran_is_refused(project, device):
 def test_a_device_of_which_a_source_speaks_may_be_named(project):
     project.edit(PAGE, "It holds.", "It holds on an A100 [@author2014half, section 2].")
     assert project.problems() == []
+
+
+# ------------------------------------------------------------------------ claims and their versions
+
+
+@pytest.fixture
+def gone(project):
+    """The project with a claim that holds up to Keras 3.15, and a lock file with the next version."""
+    project.edit(PROOF, TEST, f'@pytest.mark.holds("keras>=3.0,<3.16", why="3.16 keeps more")\n{TEST}')
+    project.write("requirements/test.txt", "keras==3.15.1\n")
+    project.record()
+    assert project.problems() == [] and CLAIM.rpartition("/")[2] in project.read(RECORD)
+    project.write("requirements/test.txt", "keras==3.16.0\n")
+    project.record()
+    return project
+
+
+def test_a_claim_that_stops_holding_in_the_locked_version_needs_no_record(gone):
+    assert CLAIM.rpartition("/")[2] not in gone.read(RECORD)
+    assert [problem for problem in gone.problems() if "evidence/" in problem and "half.share" not in problem] == []
+
+
+def test_a_page_says_up_to_which_version_a_claim_holds(gone):
+    found = _marks(gone)
+    claim = found.claims["half"][0]
+    assert found.of("half", claim) == [("apart", "Holds from Keras 3.0 on, before 3.16: 3.16 keeps more")]
+    why = "(not measured in the versions of today, in which it does not hold)."
+    assert found.sentence("half", claim) == f"A share of … of the units stays {why}"
+    assert not found.is_proven("half", claim.test)
+    assert found.verdict("half")[1].startswith("1 claim verified on CPU with TensorFlow, ")
+
+
+def test_a_number_of_a_claim_that_stopped_holding_is_not_shown(gone):
+    gone.refuses(f"{PAGE}:21", "there is no measured number `half.share`")
 
 
 # --------------------------------------------------------------------------------- timed on a GPU only
