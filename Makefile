@@ -32,7 +32,7 @@ MACHINERY := tests/test_download.py tests/test_fork.py tests/test_rehearsal.py t
 PYTEST := $(TEST) -m pytest $(if $(Q),--question $(Q)) $(if $(FRESH),--fresh)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve site test browse everything machinery check format verify record update notebook new dates bench zensical lock clean
+.PHONY: help serve site test browse everything machinery check format verify sides record update notebook new dates bench zensical lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -69,6 +69,9 @@ format: .venv/check/.ready ## lay out programs, tests and notebooks as `make che
 verify: .venv/$(ENV)/.ready ## verify one question, or several: make verify Q=scope,rate
 	@$(if $(Q),,echo "which question? make verify Q=scope" && exit 2)
 	@$(PYTEST) --runner $(RUNNER) $(if $(findstring $(comma),$(Q)),-n $(JOBS) --dist loadfile) $(QUESTIONS)
+
+sides: .venv/$(ENV)/.ready ## run claims that hold in some versions of Keras on those beside them, in which they have to fail
+	@$(TEST) -m kb.sides
 
 record: .venv/$(ENV)/.ready ## run and write the evidence (Q=scope: of one question, STUDY=conv-layers: of its long experiments)
 	@$(if $(VERSIONS),echo "a record is of the locked versions: leave VERSIONS out" && exit 2)

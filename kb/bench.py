@@ -1,7 +1,7 @@
 """Measure what the project costs, each figure against a floor or against the stock set-up in the same run.
 
-`python -m kb.bench [part …]`, parts: install, build, pages, check, verify, notebooks, test, growth. Medians of several
-runs; seconds are this machine's, the ratios are what to compare. Writes bench.json.
+`python -m kb.bench [part …]`, parts: install, build, pages, check, verify, notebooks, test, gpu, growth. Medians of
+several runs; seconds are this machine's, the ratios are what to compare. Writes bench.json.
 """
 
 import gzip
@@ -216,6 +216,23 @@ def test() -> dict:
     return {"make test": {"seconds": ours, "floor_seconds": floor, "ratio": ours / floor, "to_reach": "480 seconds"}}
 
 
+def gpu() -> dict:
+    """Everything on a GPU, on each backend, against the bare import; nothing is measured where there is none."""
+    if not shutil.which("nvidia-smi") or subprocess.run(["nvidia-smi", "-L"], stdout=NOWHERE, check=False).returncode:
+        return {"whole run": {"not_measured": "there is no GPU here", "to_reach": "300 seconds"}}
+    found = {}
+    for backend, name in (("tensorflow", "gpu"), ("jax", "gpu-jax"), ("torch", "gpu-torch")):
+        run = ["make", "everything", "RUNNER=gpu", f"BACKEND={backend}"]
+        subprocess.run(
+            ["make", f".venv/{name}/.ready", "site/index.html"], cwd=ROOT, env=ENV, check=True, stdout=NOWHERE
+        )
+        floor = seconds([str(ROOT / f".venv/{name}/bin/python"), "-c", f"import {backend}"])
+        ours = seconds(run, runs=1)
+        figures = {"seconds": ours, "floor_seconds": floor, "ratio": ours / floor, "to_reach": "300 seconds"}
+        found[f"{backend}, whole run"] = figures
+    return found
+
+
 def growth() -> dict:
     """Sites of 12, 100 and 1,000 questions, each with a notebook; the slope against that of the stock set-up."""
     found, cold, theirs = {}, {}, {}
@@ -286,6 +303,7 @@ PARTS = {
     "verify": verify,
     "notebooks": notebooks,
     "test": test,
+    "gpu": gpu,
     "growth": growth,
 }
 

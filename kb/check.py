@@ -5,6 +5,7 @@ one, the line or the cell.
 """
 
 import ast
+import contextlib
 import itertools
 import json
 import keyword
@@ -62,7 +63,8 @@ MARKETING = re.compile(r"\b(simply|just|obviously|easily|amazing|powerful|blazin
 EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u26ff]")
 # names of devices: what one did is said only where one ran
 DEVICE = re.compile(
-    r"\b(?:[ABHV]100|[BH]200|GH200|[AT]4|A10G?|L40?S?|P100|[GR]TX \d+\w*|MI\d{3}\w?|TPU(?: v\d\w*)?|Apple M\d)\b"
+    r"\b(?:[ABHV]100|[BH][23]00|G[BH][23]00|A(?:2|4|10G?|16|30|40|[2-6]000)|T4|L40?S?|P(?:4|40|100)|K80"
+    r"|[GR]TX \w*\d+\w*|MI\d{3}\w?|TPUs?(?: v\d\w*)?|Apple M\d|Ryzen|Threadripper|Xeon|EPYC|Core i\d)\b"
 )
 # what `make new` writes for an author to replace
 LEFT = re.compile(
@@ -356,10 +358,10 @@ def _placeholder_problems(
     timing, proof, measured = TIMING.match(text), PROOF.match(text), MEASURED.match(text)
     if timing:
         try:
-            timed = [c.test for c in claims(root, q.slug) if c.timed]
+            found = [c.test for c in claims(root, q.slug) if c.gpu]
         except Problem:
             return []  # reported with the proof
-        return [] if timing["test"] in timed else [f"there is no claim `{timing['test']}` that is marked `timed`."]
+        return [] if timing["test"] in found else [f"there is no claim `{timing['test']}` that is marked `gpu`."]
     if proof:
         slug = proof["slug"] or q.slug
         try:
@@ -482,16 +484,39 @@ def _prose_problems(root: Path) -> list[str]:
     for path in [*sorted((root / "docs").rglob("*.md")), root / "README.md"]:
         if not path.exists():
             continue
-        text = masked(path.read_text(encoding="utf-8"))
-        said = _link_problems(root, path, text)
+        whole = path.read_text(encoding="utf-8")
+        text = masked(whole)
+        said = _link_problems(root, path, text) + _device_problems(whole, ran)
         for rule, why in ((MARKETING, "is a word that we do without"), (EMOJI, "is an emoji")):
             said += [(match.start(), f"“{match[0]}” {why}.") for match in rule.finditer(text)]
-        for block in re.finditer(r"(?:.*\S.*\n?)+", text):
-            for match in () if CITATION.search(block[0]) else DEVICE.finditer(block[0]):
-                if match[0] not in ran:
-                    why = f"“{match[0]}” has no record: nothing is said of a device on which nothing ran."
-                    said.append((block.start() + match.start(), why))
         found += [f"{path.relative_to(root)}:{text.count(chr(10), 0, at) + 1}: {sentence}" for at, sentence in said]
+    folders = {"docs": "*.yml", "snippets": "*.py", "tests/questions": "*.py"}
+    for path in sorted(path for folder, pattern in folders.items() for path in (root / folder).glob(pattern)):
+        text = path.read_text(encoding="utf-8")
+        said = _device_problems(text, ran)
+        found += [f"{path.relative_to(root)}:{text.count(chr(10), 0, at) + 1}: {sentence}" for at, sentence in said]
+    return found + _devices_of_notebooks(root, ran)
+
+
+def _devices_of_notebooks(root: Path, ran: str) -> list[str]:
+    """As in prose, in what a notebook's author wrote; its outputs are a run's."""
+    found = []
+    for path in sorted((root / "notebooks").glob("*.ipynb")):
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # reported with the notebook
+            for i, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"], start=1):
+                said = _device_problems("".join(cell["source"]), ran)
+                found += [f"notebooks/{path.name}: cell {i}: {sentence}" for _, sentence in said]
+    return found
+
+
+def _device_problems(text: str, ran: str) -> list[tuple[int, str]]:
+    """(place, sentence) of each device on which nothing ran, unless the sentence that names it cites its source."""
+    found = []
+    for sentence in re.finditer(r"(?:[^.!?\n]|[.!?](?!\s)|\n(?!\s*\n))+", text):
+        for match in () if CITATION.search(sentence[0]) else DEVICE.finditer(sentence[0]):
+            if match[0] not in ran:
+                why = f"“{match[0]}” has no record: nothing is said of a device on which nothing ran."
+                found.append((sentence.start() + match.start(), why))
     return found
 
 

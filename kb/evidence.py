@@ -44,6 +44,7 @@ INTERVAL = "95 % interval"  # what prose calls a confidence interval
 ENTRY = {"sentence", "outcome", "date", "seconds", "values", "files", "seal"}
 FURTHER = {"study", "environment"}  # of some entries
 PROGRAM = {"seconds", "file", "seal"}
+WIDER = 3.29 / 1.96  # from a 95 % interval to a 99.9 % one
 SIGMAS = 5  # standard errors within which a sampled value holds, and two runs agree: there are many comparisons
 
 
@@ -371,12 +372,16 @@ def agree(a: Value, b: Value) -> bool:
         # each against what its own run expects, which may depend on weights that backends draw differently
         apart = abs((a.value - a.expected) - (b.value - b.expected))
         return apart <= (2 * (a.tolerance or 0) if a.kind == "close" else SIGMAS * math.hypot(a.error, b.error))
-    return abs(a.value - b.value) <= SIGMAS * math.hypot(_error(a), _error(b))
+    one, other = _wider(a), _wider(b)
+    return one[0] <= other[1] and other[0] <= one[1]
 
 
-def _error(trained: Value) -> float:
-    """The standard error of a trained value, from its 95 % interval; somewhat more where there are few replicas."""
-    return (trained.high - trained.low) / 2 / 1.96
+def _wider(trained: Value) -> tuple[float, float]:
+    """The 99.9 % interval of a trained value, from its 95 % one. Hundreds of pairs are compared, and of so many 95 %
+    intervals some do not overlap by chance alone.
+    """
+    half = (trained.high - trained.low) / 2 * WIDER
+    return trained.value - half, trained.value + half
 
 
 @dataclass(frozen=True)
@@ -498,8 +503,8 @@ def _misplaced(root: Path, runner: str, record: dict, now: Callable) -> list[str
             is_fresh = not stale(root, slug, item, runner, now(slug, item.get("study", False), runner))
             if test in templates and is_fresh and not _says(item, templates[test]):
                 found.append(
-                    f"evidence/{runner}.json: {slug}.{test} says another sentence than its claim does: only a run writes "
-                    f"a record (`make record`)."
+                    f"evidence/{runner}.json: {slug}.{test} says another sentence than its claim does: only a run "
+                    f"writes a record (`make record`)."
                 )
     for slug, programs in record.get("programs", {}).items():
         ours = [path.name for path in snippets(root, slug)]

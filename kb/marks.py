@@ -99,8 +99,8 @@ class Marks:
                 "none": f"Not verified yet on {where}",
             }
             marks.append((kind, words[kind]))
-        if claim.timed and not groups:
-            marks.append(("none", "Timed on a GPU only, and not measured yet"))
+        if claim.gpu and not groups:
+            marks.append(("none", "Measured on a GPU only, and not yet"))
         if claim.only:
             about = enumeration([BACKENDS[backend] for backend in claim.only])
             marks.append(("apart", f"About {about} alone: {claim.only_why}"))
@@ -135,11 +135,12 @@ class Marks:
         for runner in whole:
             by_device.setdefault(self._device(runner), []).append(BACKENDS[runner.rpartition("-")[2]])
         where = " and ".join(f"{device} with {enumeration(backends)}" for device, backends in by_device.items())
-        waiting = sum(claim.timed and not self.entry(slug, claim.test) for claim in self.claims[slug])
+        waiting = sum(claim.gpu and not self.entry(slug, claim.test) for claim in self.claims[slug])
         later = f"; {waiting} wait{'s' * (waiting == 1)} for a GPU" if waiting else ""
         # a claim about a backend that has not run it is not verified
         count = sum(any(self.status(r, slug, c.test)[0] == "verified" for r in whole) for c in self.claims[slug])
-        return "verified", f"{count} claim{'s' * (count != 1)} verified on {where}, {max(counts[r][2] for r in whole)}{later}"
+        words = f"{count} claim{'s' * (count != 1)} verified on {where}"
+        return "verified", f"{words}, {max(counts[r][2] for r in whole)}{later}"
 
     def _count(self, runner: str, slug: str) -> tuple[int, int, str]:
         """How many claims of a question are verified on a runner, of how many that are about it, and the last day."""
@@ -159,14 +160,14 @@ class Marks:
         return "CPU" if runner.startswith("cpu-") else self.records[runner]["environment"].get("device", runner)
 
     def timing(self, slug: str, test: str) -> str:
-        """What a timed claim measured on each GPU that ran it, or that none did."""
+        """What a claim about a GPU measured on each that ran it, or that none did."""
         lines = []
         for runner in self.records:
             kind, item = self.status(runner, slug, test)
             if item:
                 when = f", {item['date']}{', before the last change' * (kind == 'stale')}"
                 lines.append(f"- **{self.name(runner, item)}{when}:** {item['sentence']}")
-        return "\n".join(lines) or "*Not timed yet: this takes a run on a GPU, and none has been recorded.*"
+        return "\n".join(lines) or "*Not measured yet: this takes a run on a GPU, and none has been recorded.*"
 
     # ------------------------------------------------------------------------------- the page `verified`
 

@@ -57,7 +57,7 @@ def pytest_addoption(parser):
     group.addoption("--question", metavar="SLUGS", help="only this question, or several: a,b")
     group.addoption("--record", action="store_true", help="write what was measured to evidence/")
     group.addoption("--study", metavar="SLUG", help="run the long experiments of one question in full")
-    group.addoption("--rehearse", action="store_true", help="run in small, here, what is timed on a GPU")
+    group.addoption("--rehearse", action="store_true", help="run in small, here, what is measured on a GPU")
     group.addoption("--update", action="store_true", help="rewrite the expected output of snippets and notebooks")
     group.addoption("--fresh", action="store_true", help="start each program and each kernel as a new process")
     group.addoption("--runner", choices=("cpu", "gpu"), default="cpu", help="gpu fails where no GPU is visible")
@@ -75,7 +75,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "study: a long experiment; in short form unless --study names its question")
     config.addinivalue_line("markers", "only(*backends, why): about these backends; skipped on others, with the reason")
     config.addinivalue_line("markers", "holds(*ranges, why): holds in these versions, and fails in others")
-    config.addinivalue_line("markers", "timed: timed on a GPU and on nothing else, while nothing else runs on it")
+    config.addinivalue_line("markers", "gpu: measured on a GPU and on nothing else, while nothing else runs on it")
     config.addinivalue_line("markers", "differs(*names, see): values that differ between runners, as a claim says")
     config.kb_ran = {}  # slug → test → {outcome, seconds, values}
     config.kb_failed = set()  # slugs with a failure
@@ -209,8 +209,8 @@ def pytest_itemcollected(item):
     if marker and backend not in marker.args:
         item.add_marker(pytest.mark.skip(reason=marker.kwargs["why"]))
     here = item.config.getoption("--runner") == "gpu" or item.config.getoption("--rehearse")
-    if item.get_closest_marker("timed") and not here:
-        item.add_marker(pytest.mark.skip(reason="timed on a GPU only"))
+    if item.get_closest_marker("gpu") and not here:
+        item.add_marker(pytest.mark.skip(reason="measured on a GPU only"))
     for holds in item.iter_markers("holds"):
         if not holds_in(holds.args, _installed):
             why = f"holds in {' or '.join(holds.args)}: {holds.kwargs['why']}"
@@ -255,14 +255,14 @@ def _is_worker(config) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """On a GPU, what is timed runs alone: after the programs beside it, and while every other worker waits."""
+    """On a GPU, what is marked so runs alone: after the programs beside it, and while every other worker waits."""
     if item.config.getoption("--runner") != "gpu":
         return (yield)
-    timed = item.get_closest_marker("timed")
-    if timed:
+    alone = item.get_closest_marker("gpu")
+    if alone:
         wait(item.config.kb_programs.values())
     with Path(tempfile.gettempdir(), f"dropout-answered-{os.getuid()}.gpu").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX if timed else fcntl.LOCK_SH)
+        fcntl.flock(turn, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         return (yield)
 
 
@@ -380,7 +380,7 @@ def study(pytestconfig):
 
 @pytest.fixture(scope="session")
 def small(pytestconfig):
-    """For tests marked `timed`: whether this is a rehearsal, in which sizes are tiny and no bound is checked."""
+    """For tests marked `gpu`: whether this is a rehearsal, in which sizes are tiny and no bound is checked."""
     return bool(pytestconfig.getoption("--rehearse"))
 
 
@@ -393,12 +393,14 @@ class Measure:
         config, slug, test = request.config, request.node.kb_slug, request.node.originalname
         runner = runner_name(config)
         self.is_short = bool(request.node.get_closest_marker("study")) and not config.getoption("--study")
-        self.is_short |= bool(request.node.get_closest_marker("timed") and config.getoption("--rehearse"))
+        self.is_short |= bool(request.node.get_closest_marker("gpu") and config.getoption("--rehearse"))
         self.is_recorded = config.getoption("--record") and not self.is_short
         old = {} if self.is_recorded else evidence.load(config.kb_root, runner)["claims"]
         entry = old.get(slug, {}).get(test)
         fresh = entry and not evidence.stale(config.kb_root, slug, entry, runner)
-        self._recorded = {k: Value(**v) for k, v in entry["values"].items()} if fresh else {}
+        # in versions in which it has to fail, it is to fail by itself and not for being unlike its record
+        here = all(holds_in(marker.args, _installed) for marker in request.node.iter_markers("holds"))
+        self._recorded = {k: Value(**v) for k, v in entry["values"].items()} if fresh and here else {}
 
     def exact(self, name: str, value, expected) -> None:
         """Shapes, dtypes, counts, error messages: equal."""

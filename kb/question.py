@@ -67,8 +67,8 @@ class Claim:
     """A test function of a proof: the sentence is the first paragraph of its docstring.
 
     Its markers, read without running it: `only(*backends, why=…)`, `holds(*ranges, why=…)` for the versions in which it
-    holds, `differs(*names, see=…)` for values that differ between runners, as another claim says, `timed` for what is
-    timed on a GPU and on nothing else.
+    holds, `differs(*names, see=…)` for values that differ between runners, as another claim says, `gpu` for what is
+    measured on a GPU and on nothing else.
     """
 
     slug: str
@@ -81,12 +81,12 @@ class Claim:
     holds_why: str = ""
     differs: tuple[str, ...] = ()
     differs_see: str = ""
-    timed: bool = False
+    gpu: bool = False
 
     def is_about(self, runner: str, versions: dict[str, str]) -> bool:
         """Whether the claim is to hold on a runner, `<device>-<backend>`, which has these versions (see `locked`)."""
         device, _, backend = runner.rpartition("-")
-        here = (not self.only or backend in self.only) and not (self.timed and device == "cpu")
+        here = (not self.only or backend in self.only) and not (self.gpu and device == "cpu")
         return here and (not self.holds or holds_in(self.holds, versions.get))
 
 
@@ -217,8 +217,8 @@ def _markers(name: str, decorators: list[ast.expr]) -> dict:
     """The fields of a `Claim` that its markers say."""
     made = {}
     for node in (n for d in decorators for n in (d.elts if isinstance(d, ast.List) else [d])):
-        if isinstance(node, ast.Attribute) and node.attr == "timed":
-            made["timed"] = True
+        if isinstance(node, ast.Attribute) and node.attr == "gpu":
+            made["gpu"] = True
         kind = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
         if kind not in MARKERS:
             continue

@@ -351,9 +351,9 @@ def test_a_claim_about_another_backend_is_skipped_with_its_reason(project):
 @pytest.mark.skipif(os.environ.get("CUDA_VISIBLE_DEVICES", "") != "", reason="there may be a GPU")
 def test_a_timed_claim_is_skipped_on_a_processor(project):
     test = "def test_the_mistake_keeps_all"
-    project.edit(PROOF, test, f"@pytest.mark.timed\n{test}")
+    project.edit(PROOF, test, f"@pytest.mark.gpu\n{test}")
     project.write(PROOF, f"import pytest\n{project.read(PROOF)}")
-    assert "timed on a GPU only" in pytest_says(project, outcome="1 passed, 1 skipped")
+    assert "measured on a GPU only" in pytest_says(project, outcome="1 passed, 1 skipped")
 
 
 def test_what_is_rewritten_is_not_called_skipped(project):

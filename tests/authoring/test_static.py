@@ -932,11 +932,32 @@ def test_a_program_for_another_backend_makes_no_evidence_stale(project, imported
     assert not [problem for problem in project.problems() if problem.startswith(RECORD)]
 
 
-@pytest.mark.parametrize("device", ["A100", "RTX 4090", "TPU v5e"])
+@pytest.mark.parametrize(
+    "device", ["A100", "A40", "GB200", "RTX A6000", "RTX 4090", "TPU v5e", "TPUs", "Ryzen", "`T4`"]
+)
 def test_a_device_on_which_nothing_ran_is_refused(project, device):
     project.edit(PAGE, "It holds.", f"It holds on an {device}.")
     line = project.read(PAGE)[: project.read(PAGE).index(device)].count("\n") + 1
+    project.refuses(f"{PAGE}:{line}", f"“{device.strip('`')}” has no record")
+
+
+@pytest.mark.parametrize("device", ["A100", "GB200"])
+def test_a_device_is_looked_for_wherever_a_reader_reads(project, device):
+    project.edit(PAGE, "It holds.", f"So says a source [@author2014half, section 2]. It is so on an {device}, too.")
+    line = project.read(PAGE)[: project.read(PAGE).index(device)].count("\n") + 1
     project.refuses(f"{PAGE}:{line}", f"“{device}” has no record")
+    project.repair()
+    project.edit(PROOF, "all {units} units stay.", f"all {{units}} units stay on an {device}.")
+    project.record()
+    project.refuses(f"{PROOF}:10", f"“{device}” has no record")
+    project.repair()
+    project.edit("snippets/half.py", "Half of the units stay.", f"Half of the units stay on an {device}.")
+    project.record()
+    project.refuses("snippets/half.py:1", f"“{device}” has no record")
+    project.repair()
+    project.edit_cell(1, source=f"# Half\n\n[The answer](../docs/questions/half.md) holds on an {device}.")
+    project.record()
+    project.refuses("notebooks/half.ipynb: cell 1", f"“{device}” has no record")
 
 
 def test_a_device_of_which_a_source_speaks_may_be_named(project):
@@ -978,11 +999,11 @@ def test_a_number_of_a_claim_that_stopped_holding_is_not_shown(gone):
     gone.refuses(f"{PAGE}:21", "there is no measured number `half.share`")
 
 
-# --------------------------------------------------------------------------------- timed on a GPU only
+# ------------------------------------------------------------------------------ measured on a GPU only
 
 TIMED = '''
 
-@pytest.mark.timed
+@pytest.mark.gpu
 def test_it_takes_a_while(claim):
     """Half of them take {ms.interval:.1f} ms."""
     claim.timed("ms", [1.4, 1.6], above=0)
@@ -1047,8 +1068,8 @@ def test_a_timed_claim_needs_no_record_of_a_processor(timed):
 def test_a_timed_claim_says_that_it_was_not_timed_yet(timed):
     found = _marks(timed)
     claim = found.claims["half"][-1]
-    assert found.timing("half", claim.test).startswith("*Not timed yet: ")
-    assert found.of("half", claim) == [("none", "Timed on a GPU only, and not measured yet")]
+    assert found.timing("half", claim.test).startswith("*Not measured yet: ")
+    assert found.of("half", claim) == [("none", "Measured on a GPU only, and not yet")]
     assert found.sentence("half", claim) == "Half of them take … ms (not measured yet)."
     kind, words = found.verdict("half")
     assert kind == "verified" and words.startswith("2 claims verified") and words.endswith("1 waits for a GPU")
@@ -1066,7 +1087,7 @@ def test_a_timed_claim_says_what_each_gpu_measured(timed):
 @pytest.mark.parametrize(
     ("new", "why"),
     [
-        ("{{ timing test_half_of_them_stay }}", "there is no claim `test_half_of_them_stay` that is marked `timed`"),
+        ("{{ timing test_half_of_them_stay }}", "there is no claim `test_half_of_them_stay` that is marked `gpu`"),
         (f"As {TIMING}", "it stands on a line of its own"),
     ],
 )

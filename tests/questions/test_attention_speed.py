@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from attention_speed import model, passes
-from speed import race
+from speed import calls, race
 
 numpy = keras.ops.convert_to_numpy
 BATCH, LENGTH, HEADS, SIZE = 2, 64, 4, 8
@@ -161,10 +161,10 @@ def test_pytorchs_function_drops_in_any_mode(claim):
     claim.exact("torch_alone_differs", not torch.allclose(dropped, plain), True)
 
 
-# ------------------------------------------------------------------------------------ timed on a GPU only
+# ------------------------------------------------------------------------------------ measured on a GPU only
 
 
-@pytest.mark.timed
+@pytest.mark.gpu
 @pytest.mark.parametrize("training", [True, False])
 def test_both_paths(claim, training, small):
     """With 16 heads of 64, 2048 positions, a batch of 8 and `mixed_bfloat16`, a training step without dropout takes
@@ -181,3 +181,22 @@ def test_both_paths(claim, training, small):
     name = "training" if training else "inference"
     claim.timed(name, 1000 * plain, above=0)
     claim.timed(f"{name}_ratio", dropping / plain, above=0.95)
+
+
+@pytest.mark.gpu
+def test_the_weights_against_the_memory(claim, small):
+    """The attention weights of this layer, which the fused kernel never writes down, can be read and written once in
+    {once.interval:.2f} ms, at {bandwidth.interval:,.0f} GB/s, by a change of sign. The time that `dropout=0.1` adds to a
+    training step is {passes.interval:.1f} times that."""
+    size = {"length": 16, "heads": 2, "size": 8} if small else {"length": 2048, "heads": 16, "size": 64}
+    batch, n, rounds = (2, 2, 3) if small else (8, 10, 10)
+    weights = keras.ops.ones((batch * size["heads"] * size["length"], size["length"]), "bfloat16")
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        runs = [passes(model(rate, **size), batch=batch, n=n) for rate in (0.0, 0.1)]
+        sign, plain, dropping = race(calls(lambda: -weights), *runs, rounds=rounds).T / ((10,), (n,), (n,))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    claim.timed("once", 1000 * sign, above=0)
+    claim.timed("bandwidth", 2 * 2 * weights.shape[0] * weights.shape[1] / sign / 1e9, above=0)
+    claim.timed("passes", (dropping - plain) / sign, above=0)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from mixed_precision import as_array, through
 from mixed_precision_wrong import mean_behind
+from speed import calls, race
 
 N = 2_000_000
 BITS = {"bfloat16": 7, "float16": 10}  # of the part behind the point
@@ -226,3 +227,25 @@ def test_on_pytorch_the_mean_behind_twelve_falls(claim):
     """The wrong twin: on PyTorch the mean of ones behind twelve Dropouts at `0.01` in bfloat16 is {twelve_torch:.3f},
     although the rate is kept: the scale is rounded down twelve times."""
     claim.exact("below_one", moved_by_the_scale(claim, "twelve_torch") < 0.98, True)
+
+
+# --------------------------------------------------------------------------------- measured on a GPU only
+
+
+@pytest.mark.gpu
+def test_what_one_layer_in_float32_costs(claim, small):
+    """On 2^27 values in bfloat16, called by itself, `Dropout(0.01)` takes {low.interval:.2f} ms, which is
+    {low_share:.0%} of the speed at which a change of sign moves the same bytes, {bandwidth.interval:,.0f} GB/s. With
+    `dtype="float32"`, and its output cast back to bfloat16, it takes {high_ratio.interval:.2f} times as long."""
+    inputs = keras.ops.ones((2**7, 2**5) if small else (2**15, 2**12), "bfloat16")
+    low, high = (keras.layers.Dropout(0.01, dtype=dtype) for dtype in ("bfloat16", "float32"))
+    runs = (
+        calls(lambda: -inputs),
+        calls(lambda: low(inputs, training=True)),
+        calls(lambda: keras.ops.cast(high(inputs, training=True), "bfloat16")),
+    )
+    sign, plain, safe = race(*runs, rounds=3 if small else 30).T / 10
+    claim.timed("low", 1000 * plain, above=0)
+    claim.timed("bandwidth", 2 * 2 * inputs.shape[0] * inputs.shape[1] / sign / 1e9, above=0)
+    claim.timed("low_share", sign / plain, above=0, below=1.1)  # nothing is faster than the bytes
+    claim.timed("high_ratio", safe / plain, above=0.9)

@@ -102,7 +102,7 @@ def test_a_rate_of_zero_changes_nothing(claim, x):
 
 
 @pytest.mark.only("tensorflow", why="before Keras 3.14 it failed there, and nowhere else")
-@pytest.mark.holds("keras>=3.14", why="before, TensorFlow refuses it in training")
+@pytest.mark.holds("keras>=3.14", why="before, TensorFlow refuses it in training", raises=ValueError)
 def test_a_rate_of_one_puts_out_zeros(claim, x):
     """`Dropout(1)` is allowed, and puts out zeros in training."""
     claim.exact("left_by_one", int(np.count_nonzero(dropped(x, 1))), 0)

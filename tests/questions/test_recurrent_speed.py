@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 from recurrent_speed import fits
-from speed import race
+from speed import calls, race
 
 LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 GATES = {"lstm": 4, "gru": 3}
@@ -19,10 +19,11 @@ def asked(monkeypatch, name, training, **options):
     """How often a layer asks its backend for the loop in one kernel: cuDNN's on a GPU, PyTorch's own elsewhere."""
     from keras.src import backend
 
-    calls, original = [], getattr(backend, name)
-    monkeypatch.setattr(backend, name, lambda *args, **kwargs: (calls.append(1), original(*args, **kwargs))[1])
+    home = backend if hasattr(backend, name) else backend.rnn  # where Keras 3.16 keeps it
+    asks, original = [], getattr(home, name)
+    monkeypatch.setattr(home, name, lambda *args, **kwargs: (asks.append(1), original(*args, **kwargs))[1])
     LAYERS[name](8, **options)(x, training=training)
-    return len(calls)
+    return len(asks)
 
 
 def products(monkeypatch, name, **options):
@@ -156,10 +157,10 @@ def test_in_keras_2_the_condition_is_the_same(claim):
     claim.exact("keras2_recurrent", bool(could["recurrent"]), False)
 
 
-# ------------------------------------------------------------------------------------ timed on a GPU only
+# ------------------------------------------------------------------------------------ measured on a GPU only
 
 
-@pytest.mark.timed
+@pytest.mark.gpu
 def test_a_training_step_of_each(claim, small):
     """A training step of an `LSTM(256)` over 128 steps of time, with a batch of 256, takes {step.interval:.1f} ms; with
     `dropout=0.2` it takes {dropout.interval:.2f} times as long, with `recurrent_dropout=0.2` {recurrent.interval:.1f}
@@ -173,3 +174,20 @@ def test_a_training_step_of_each(claim, small):
     claim.timed("dropout", times[1] / times[0], above=0.9, below=2)
     claim.timed("recurrent", times[2] / times[0], above=1.5)
     claim.timed("fallback", times[3] / times[0], above=1)
+
+
+@pytest.mark.gpu
+def test_a_training_step_against_the_memory(claim, small):
+    """What such a step keeps for its gradient (four gates, a cell state and an output for each unit and step of time)
+    can be written and read again at {bandwidth.interval:,.0f} GB/s, as fast as a change of sign reads and writes its
+    values. That alone takes a share of {fast_share:.1%} of the step's time, and with `recurrent_dropout=0.2` of
+    {recurrent_share:.1%}."""
+    size = (
+        {"units": 4, "length": 5, "batch": 4, "n": 2} if small else {"units": 256, "length": 128, "batch": 256, "n": 10}
+    )
+    kept = keras.ops.ones((size["batch"] * size["length"], 6 * size["units"]))
+    runs = calls(lambda: -kept), fits(**size), fits(**size, recurrent_dropout=0.2)
+    sign, fast, recurrent = race(*runs, rounds=3 if small else 10).T / ((10,), (size["n"],), (size["n"],))
+    claim.timed("bandwidth", 2 * 4 * kept.shape[0] * kept.shape[1] / sign / 1e9, above=0)
+    claim.timed("fast_share", sign / fast, above=0, below=1.1)  # nothing is faster than the bytes
+    claim.timed("recurrent_share", sign / recurrent, above=0, below=1.1)

@@ -139,6 +139,27 @@ def test_a_number_as_seed_repeats_the_mask(claim):
     claim.share("dropped", a == 0, 0.5)
 
 
+def mask_on(device):
+    """The mask of a million ones that a number as seed gives on a device."""
+    with keras.device(device):
+        return numpy(keras.random.dropout(keras.ops.ones((1000, 1000)), 0.5, seed=42)) > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.only("tensorflow", "jax", why="PyTorch has another generator on a GPU")
+def test_a_mask_of_the_processor_and_of_the_gpu(claim, small):
+    """With the same number as seed, a processor and a GPU decide alike about a share of {alike:.2f} of the values."""
+    claim.exact("alike", float(np.mean(mask_on("cpu") == mask_on("cpu" if small else "gpu"))), 1.0)
+
+
+@pytest.mark.gpu
+@pytest.mark.only("torch", why="TensorFlow and JAX promise the same numbers on a GPU")
+def test_pytorchs_mask_of_the_processor_and_of_the_gpu(claim, small):
+    """With the same number as seed, PyTorch decides alike on a processor and on a GPU about a share of
+    {alike_torch:.2f} of the values, as chance does."""
+    claim.share("alike_torch", mask_on("cpu") == mask_on("cpu" if small else "cuda"), 0.5)
+
+
 def test_the_state_can_be_set_back(claim):
     """Setting the layer's state back repeats a mask: `layer.seed_generator.state.assign([1, 0])`."""
     layer = layers.Dropout(0.5, seed=1)

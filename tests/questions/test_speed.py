@@ -87,7 +87,7 @@ def test_a_call_without_training_times_nothing(claim, program):
     claim.exact("timed_dropped", int(np.count_nonzero(numpy(twin["y"]) == 0)), 0)
 
 
-# ------------------------------------------------------------------------------------ timed on a GPU only
+# ------------------------------------------------------------------------------------ measured on a GPU only
 
 
 def compiled(layer):
@@ -175,7 +175,7 @@ def test_jax_keeps_a_mask_and_an_output_for_the_backward_pass(claim):
     claim.exact("jax_more", kept(*bottle(0.1)) - kept(*bottle()), 5.0)
 
 
-@pytest.mark.timed
+@pytest.mark.gpu
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dropout_against_the_memory(claim, dtype, small):
     """On 2^27 values, called by itself, `Dropout(0.5)` takes {dropout_float32.interval:.2f} ms in float32 and
@@ -186,7 +186,7 @@ def test_dropout_against_the_memory(claim, dtype, small):
     against_a_change_of_sign(claim, dtype, dtype, lambda inputs: layer(inputs, training=True), small)
 
 
-@pytest.mark.timed
+@pytest.mark.gpu
 @pytest.mark.only("tensorflow", "jax", why="they compile with XLA")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dropout_compiled_against_the_memory(claim, dtype, small):
@@ -210,7 +210,7 @@ def with_and_without(claim, name, policy, small, **options):
     claim.timed(f"ratio_{name}", with_ / without, above=0.95, below=2)
 
 
-@pytest.mark.timed
+@pytest.mark.gpu
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_a_training_step_with_and_without(claim, policy, small):
     """In a network with two hidden layers of 4096 and batches of 4096, a training step takes
@@ -219,7 +219,7 @@ def test_a_training_step_with_and_without(claim, policy, small):
     with_and_without(claim, policy, policy, small, jit_compile=False)
 
 
-@pytest.mark.timed
+@pytest.mark.gpu
 @pytest.mark.only("tensorflow", "jax", why="they compile with XLA")
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_a_compiled_training_step_with_and_without(claim, policy, small):
