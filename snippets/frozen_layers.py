@@ -13,10 +13,11 @@ class AtInference(keras.layers.Layer):
 
     def __init__(self, model, **kwargs):
         super().__init__(**kwargs)
-        self.model = model
+        self.model, self.after = model, keras.layers.Dropout(0)
 
-    def call(self, inputs):
-        return self.model(inputs, training=False)
+    def call(self, inputs, training=None):
+        outputs = self.model(inputs, training=False)
+        return self.after(outputs, training=training)  # or layers behind it would hear False
 
     def get_config(self):
         return super().get_config() | {"model": keras.saving.serialize_keras_object(self.model)}

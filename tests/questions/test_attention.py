@@ -18,13 +18,14 @@ def seeded():
 @pytest.fixture
 def fused(monkeypatch):
     """The calls of the backend's fused attention."""
-    calls, attend = [], keras.src.ops.dot_product_attention
+    home = keras.src.backend.ops.nn if hasattr(keras.src.backend, "ops") else keras.src.ops  # from Keras 3.16 on
+    calls, attend = [], home.dot_product_attention
 
     def spy(*arguments, **options):
         calls.append(options)
         return attend(*arguments, **options)
 
-    monkeypatch.setattr(keras.src.ops, "dot_product_attention", spy)
+    monkeypatch.setattr(home, "dot_product_attention", spy)
     return calls
 
 

@@ -306,8 +306,9 @@ def test_its_penalty_is_the_published_one(claim):
     claim.close("penalty", float(layer.losses[0]), expected, 1e-5)
 
 
+@pytest.mark.holds("keras>=3.0,<3.16", why="Keras 2 keeps what is written into the graph, and Keras 3.16 will again")
 def test_the_mistakes_have_no_spread_or_move_the_statistics(claim, program):
-    """The wrong twin: in Keras 3.15, a `training=True` in the graph gives `predict` a spread of {spread:.2f}; calling the
+    """The wrong twin: a `training=True` in the graph gives `predict` a spread of {spread:.2f}; calling the
     model with `training=True` gives one, and moves the statistics of BatchNormalization."""
     twin = program("mc_dropout_wrong")
     claim.close("spread", twin["spread"], 0, 1e-4)

@@ -221,6 +221,9 @@ def test_loading_starts_the_sequence_anew(claim, tmp_path):
 
 
 @pytest.mark.only("tensorflow", why="`fit` shuffles with TensorFlow there")
+@pytest.mark.holds(
+    "keras>=3.0,<3.16", why="in the nightly build of Keras 3.16 an unseeded `fit` repeats its order, too"
+)
 def test_a_seeded_fit_repeats_its_order_on_tensorflow(claim):
     """On TensorFlow, after `set_random_seed`, `fit` takes the examples in one and the same order in every epoch, and so in
     the same batches: {seeded} order in 4 epochs. Without a seed it takes {unseeded}."""
