@@ -28,6 +28,7 @@ STATIC = (
     "tests/test_evidence.py",
     "tests/test_pages.py",
     "tests/test_quick.py",
+    "tests/test_sides.py",
     "tests/test_zensical.py",
 )
 

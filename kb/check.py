@@ -157,9 +157,12 @@ def _marker_problems(claim: Claim, tests: list[str]) -> list[str]:
     ]
     for text in claim.holds:
         try:
-            Requirement(text)
+            wanted = Requirement(text)
         except InvalidRequirement:
             found.append(f"holds in `{text}`, which is no range of versions, such as `keras>=3.0,<3.16`.")
+            continue
+        if {spec.operator for spec in wanted.specifier} - {">=", "<"} or not wanted.specifier:
+            found.append(f"holds in `{text}`: write a range with `>=` and `<`, so that a version beside it can be run.")
     if claim.differs_see and (claim.differs_see not in tests or claim.differs_see == claim.test):
         found.append(f"differs between runners as `{claim.differs_see}` says, and there is no such claim beside it.")
     return found

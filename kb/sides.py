@@ -5,11 +5,13 @@ before the environment's; below 3.0 there is Keras 2, of which claims with `tf_k
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 from kb.question import claims, module, slugs
 
@@ -22,11 +24,12 @@ def sides(root: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for slug in slugs(root):
         for claim in claims(root, slug):
-            for spec in (s for text in claim.holds for s in Requirement(text).specifier):
+            ranges = [wanted for wanted in map(Requirement, claim.holds) if wanted.name == "keras"]
+            for spec in (spec for wanted in ranges for spec in wanted.specifier):
                 beside = f"keras{OTHER[spec.operator]}{spec.version}"
                 if beside != "keras<3.0":
                     found.setdefault(beside, []).append(f"tests/questions/test_{module(slug)}.py::{claim.test}")
-    return {beside: found[beside] for beside in sorted(found)}
+    return {beside: found[beside] for beside in sorted(found, key=lambda text: Version(re.split("[<=]+", text)[1]))}
 
 
 def install(wanted: str, folder: Path) -> bool:

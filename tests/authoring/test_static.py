@@ -884,6 +884,8 @@ def test_runners_are_compared_only_in_the_same_files(project):
         ('only("jax")', 4, 'write the marker as `only("…", why="…")`'),
         ('only(why="it is")', 4, 'write the marker as `only("…", why="…")`'),
         ('holds("keras 3", why="it was")', 4, "holds in `keras 3`, which is no range of versions"),
+        ('holds("keras==3.15.1", why="it was")', 4, "holds in `keras==3.15.1`: write a range with `>=` and `<`"),
+        ('holds("keras", why="it was")', 4, "holds in `keras`: write a range with `>=` and `<`"),
         (
             'differs("share", see="test_other")',
             4,
