@@ -1,4 +1,4 @@
-"""PyTorch: the optimiser decays all it is given: dropped units, biases and norms; Adam's is L2."""
+"""PyTorch: the optimizer decays all it is given: dropped units, biases and norms; Adam's is L2."""
 
 import torch
 from torch import nn
@@ -55,7 +55,7 @@ if __name__ == "__main__":
         #> decayed: 0.weight 3.weight
 
     for module in (nn.Linear(20, 2), nn.Conv2d(2, 2, 3)):
-        with torch.no_grad():  # max-norm: after each step of the optimiser
+        with torch.no_grad():  # max-norm: after each step of the optimizer
             module.weight[0], module.weight[1] = 0.1, 1.0
             module.weight.renorm_(p=2, dim=0, maxnorm=3.0)
         norms = module.weight.flatten(1).norm(dim=1)
