@@ -36,9 +36,13 @@ TOPICS = {  # the site's topics, in the order of the home page
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where there is one, tenfold as quick
 PACKAGES = {"sklearn": "scikit-learn"}  # where a package is called otherwise than its module
 KERAS = "keras>=3.13"  # in 3.12.0 the two networks of a comparison do not start alike
-NEWER = {
+ITS_OWN = {  # versions for which a program prints what it says
     "rate": "keras>=3.14",  # before, Dropout(1) is an error on TensorFlow
-    "export_tensorflow": "keras>=3.15",  # before, LiteRT files take no `Path`
+    "export_tensorflow": "keras>=3.15,<3.16",  # before, LiteRT files take no `Path`
+    # these show what Keras 3.16 will no longer do
+    "is_it_active": "keras>=3.13,<3.16",
+    "mc_dropout_wrong": "keras>=3.13,<3.16",
+    "training_or_inference_wrong": "keras>=3.13,<3.16",
 }
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
@@ -251,8 +255,8 @@ def _longer(root: Path, path: Path, slug: str) -> list[str]:
 
 
 def keras_for(program: Path) -> str:
-    """The versions of Keras that a program runs with: `keras>=3.13`, or later ones."""
-    return NEWER.get(program.stem, KERAS)
+    """The versions of Keras with which a program prints what it says: `keras>=3.13`, or others."""
+    return ITS_OWN.get(program.stem, KERAS)
 
 
 def backend_of(path: Path | str) -> str | None:
