@@ -361,7 +361,7 @@ def _placeholder_problems(
     timing, proof, measured = TIMING.match(text), PROOF.match(text), MEASURED.match(text)
     if timing:
         try:
-            found = [c.test for c in claims(root, q.slug) if c.gpu]
+            found = [c.test for c in claims(root, q.slug) if c.device == "gpu"]
         except Problem:
             return []  # reported with the proof
         return [] if timing["test"] in found else [f"there is no claim `{timing['test']}` that is marked `gpu`."]

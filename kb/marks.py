@@ -99,8 +99,10 @@ class Marks:
                 "none": f"Not verified yet on {where}",
             }
             marks.append((kind, words[kind]))
-        if claim.gpu and not groups:
+        if claim.device == "gpu" and not groups:
             marks.append(("none", "Measured on a GPU only, and not yet"))
+        if claim.device == "cpu":
+            marks.append(("apart", "About a processor, and not asked of a GPU"))
         if claim.only:
             about = enumeration([BACKENDS[backend] for backend in claim.only])
             marks.append(("apart", f"About {about} alone: {claim.only_why}"))
@@ -135,7 +137,7 @@ class Marks:
         for runner in whole:
             by_device.setdefault(self._device(runner), []).append(BACKENDS[runner.rpartition("-")[2]])
         where = " and ".join(f"{device} with {enumeration(backends)}" for device, backends in by_device.items())
-        waiting = sum(claim.gpu and not self.entry(slug, claim.test) for claim in self.claims[slug])
+        waiting = sum(claim.device == "gpu" and not self.entry(slug, claim.test) for claim in self.claims[slug])
         later = f"; {waiting} wait{'s' * (waiting == 1)} for a GPU" if waiting else ""
         # a claim about a backend that has not run it is not verified
         count = sum(any(self.status(r, slug, c.test)[0] == "verified" for r in whole) for c in self.claims[slug])

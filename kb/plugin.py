@@ -44,6 +44,8 @@ REWRITTEN = "rewritten, not verified"
 CUDA_PACKAGES = ("nvidia-cuda-runtime", "nvidia-cudnn")  # in which JAX's own CUDA comes
 # each backend would take a GPU that it sees, or Apple's
 PROCESSOR_ONLY = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
+# several processes share one GPU, each of which would take most of its memory
+SHARED_GPU = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 _config: pytest.Config  # of this run: a report does not lead back to it
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -66,6 +68,12 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     global _config
     _config = config
+    chosen = (config.option.keyword, config.option.markexpr, config.option.deselect, "::" in " ".join(config.args))
+    if config.getoption("--record") and any(chosen):
+        raise pytest.UsageError("--record records whole questions: leave out -k, -m, --deselect and `::`.")
+    if config.getoption("--runner") == "gpu":
+        for name, value in SHARED_GPU.items():
+            os.environ.setdefault(name, value)
     if config.getoption("--runner") == "gpu" and not _gpu():
         backend = BACKENDS[os.environ["KERAS_BACKEND"]]
         raise pytest.UsageError(f"RUNNER=gpu: {backend} sees no GPU on this machine, so nothing was run.")
@@ -76,6 +84,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "only(*backends, why): about these backends; skipped on others, with the reason")
     config.addinivalue_line("markers", "holds(*ranges, why): holds in these versions, and fails in others")
     config.addinivalue_line("markers", "gpu: measured on a GPU and on nothing else, while nothing else runs on it")
+    config.addinivalue_line("markers", "cpu: about a processor, and skipped on a GPU")
     config.addinivalue_line("markers", "differs(*names, see): values that differ between runners, as a claim says")
     config.kb_ran = {}  # slug → test → {outcome, seconds, values}
     config.kb_failed = set()  # slugs with a failure
@@ -211,6 +220,8 @@ def pytest_itemcollected(item):
     here = item.config.getoption("--runner") == "gpu" or item.config.getoption("--rehearse")
     if item.get_closest_marker("gpu") and not here:
         item.add_marker(pytest.mark.skip(reason="measured on a GPU only"))
+    if item.get_closest_marker("cpu") and item.config.getoption("--runner") == "gpu":
+        item.add_marker(pytest.mark.skip(reason="about a processor"))
     for holds in item.iter_markers("holds"):
         if not holds_in(holds.args, _installed):
             why = f"holds in {' or '.join(holds.args)}: {holds.kwargs['why']}"

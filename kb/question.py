@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 TOPICS = {  # the site's topics, in the order of the home page
     "basics": "What it is",
@@ -72,7 +73,7 @@ class Claim:
 
     Its markers, read without running it: `only(*backends, why=…)`, `holds(*ranges, why=…)` for the versions in which it
     holds, `differs(*names, see=…)` for values that differ between runners, as another claim says, `gpu` for what is
-    measured on a GPU and on nothing else.
+    measured on a GPU and on nothing else, `cpu` for what is about a processor.
     """
 
     slug: str
@@ -85,12 +86,12 @@ class Claim:
     holds_why: str = ""
     differs: tuple[str, ...] = ()
     differs_see: str = ""
-    gpu: bool = False
+    device: str = ""  # gpu or cpu, if it is about one of them
 
     def is_about(self, runner: str, versions: dict[str, str]) -> bool:
         """Whether the claim is to hold on a runner, `<device>-<backend>`, which has these versions (see `locked`)."""
         device, _, backend = runner.rpartition("-")
-        here = (not self.only or backend in self.only) and not (self.gpu and device == "cpu")
+        here = (not self.only or backend in self.only) and self.device in ("", "cpu" if device == "cpu" else "gpu")
         return here and (not self.holds or holds_in(self.holds, versions.get))
 
 
@@ -221,8 +222,8 @@ def _markers(name: str, decorators: list[ast.expr]) -> dict:
     """The fields of a `Claim` that its markers say."""
     made = {}
     for node in (n for d in decorators for n in (d.elts if isinstance(d, ast.List) else [d])):
-        if isinstance(node, ast.Attribute) and node.attr == "gpu":
-            made["gpu"] = True
+        if isinstance(node, ast.Attribute) and node.attr in ("gpu", "cpu"):
+            made["device"] = node.attr
         kind = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
         if kind not in MARKERS:
             continue
@@ -345,7 +346,7 @@ def holds_in(ranges: Iterable[str], version_of: Callable[[str], str | None]) -> 
         except InvalidRequirement:
             return True  # reported with the question
         version = version_of(canonicalize_name(wanted.name))
-        if version and wanted.specifier.contains(version, prereleases=True):
+        if version and wanted.specifier.contains(Version(version).base_version):  # a nightly build is of the next
             return True
     return False
 

@@ -29,6 +29,13 @@ def race(*runs, rounds=7):
     return times[2:]  # the first rounds compile and allocate
 
 
+def each_step(*makes, n=8, rounds=7):
+    """The seconds of one step of each: of 3n steps less n, in which the start of `fit` cancels out."""
+    runs = [make(count) for count in (n, 3 * n) for make in makes]
+    few, many = np.split(race(*runs, rounds=rounds), 2, axis=1)
+    return (many - few) / (2 * n)
+
+
 def steps(rate, width=256, batch=256, n=8, **options):
     """A run of n training steps of a network with two hidden layers, a Dropout behind each."""
     model = keras.Sequential([keras.Input((64,))])
@@ -44,8 +51,9 @@ def steps(rate, width=256, batch=256, n=8, **options):
 if __name__ == "__main__":
     x, layer = keras.ops.ones((2048, 2048)), keras.layers.Dropout(0.5)
     passing = np.median(race(calls(lambda: -x), calls(lambda: layer(x, training=True))), axis=0)
-    training = np.median(race(steps(0), steps(0.5)), axis=0)
-    for name, (a, b) in {"-x, Dropout": passing, "without, with Dropout": training}.items():
+    makes = [lambda n, rate=rate: steps(rate, n=n) for rate in (0, 0.5)]
+    training = np.median(each_step(*makes), axis=0)
+    for name, (a, b) in {"-x, Dropout": passing, "a step without, with": training}.items():
         print(f"{name}: {1000 * a:.1f} ms, {1000 * b:.1f} ms", file=sys.stderr)  # your machine's
 
     print("Dropout takes longer than a change of sign:", passing[1] > passing[0])

@@ -302,9 +302,17 @@ def test_a_part_of_a_question_is_not_recorded(project):
     before = project.read("evidence/cpu-tensorflow.json")
     said = pytest_says(project, "--record", outcome="2 passed")
     assert "half: not recorded, because snippets/half.py::program did not run with the rest." in said
-    said = pytest_says(project, "--record", "-k", "mistake", outcome="1 passed, 1 deselected")
-    assert "half: not recorded, because tests/questions/test_half.py::test_half_of_them_stay did not run" in said
     assert project.read("evidence/cpu-tensorflow.json") == before
+
+
+@pytest.mark.parametrize("chosen", [("-k", "mistake"), ("--deselect", PROOF), ("-m", "study"), (f"{PROOF}::test_x",)])
+def test_some_tests_of_a_question_are_not_recorded(project, chosen):
+    project.write("pyproject.toml", PYPROJECT)
+    command = [sys.executable, "-m", "pytest", "-p", "kb.plugin", "-p", "no:cacheprovider", "--record", *chosen]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    run = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--record records whole questions: leave out -k, -m, --deselect and `::`." in run.stderr
 
 
 HOLDS = '@pytest.mark.holds("{range}", why="another version does it otherwise")\n{test}'

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 from recurrent_speed import fits
-from speed import calls, race
+from speed import calls, each_step, race
 
 LAYERS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 GATES = {"lstm": 4, "gru": 3}
@@ -16,7 +16,7 @@ x = np.ones((2, 5, 3), "float32")
 
 
 def asked(monkeypatch, name, training, **options):
-    """How often a layer asks its backend for the loop in one kernel: cuDNN's on a GPU, PyTorch's own elsewhere."""
+    """How often a layer asks its backend for the whole loop in one call: cuDNN's on a GPU."""
     from keras.src import backend
 
     home = backend if hasattr(backend, name) else backend.rnn  # where Keras 3.16 keeps it
@@ -160,16 +160,21 @@ def test_in_keras_2_the_condition_is_the_same(claim):
 # ------------------------------------------------------------------------------------ measured on a GPU only
 
 
+SIZES = {True: {"units": 4, "length": 5, "batch": 4}, False: {"units": 256, "length": 128, "batch": 256}}
+
+
+def step_times(small, *arms):
+    """The seconds of a training step of an LSTM with each of some options."""
+    makes = [lambda n, options=options: fits(n=n, **SIZES[small], **options) for options in arms]
+    return each_step(*makes, n=2 if small else 10, rounds=3 if small else 10).T
+
+
 @pytest.mark.gpu
 def test_a_training_step_of_each(claim, small):
     """A training step of an `LSTM(256)` over 128 steps of time, with a batch of 256, takes {step.interval:.1f} ms; with
     `dropout=0.2` it takes {dropout.interval:.2f} times as long, with `recurrent_dropout=0.2` {recurrent.interval:.1f}
     times, and with `use_cudnn=False` alone {fallback.interval:.1f} times."""
-    size = (
-        {"units": 4, "length": 5, "batch": 4, "n": 2} if small else {"units": 256, "length": 128, "batch": 256, "n": 10}
-    )
-    arms = [*OPTIONS.values(), {"use_cudnn": False}]
-    times = race(*(fits(**size, **options) for options in arms), rounds=3 if small else 10).T / size["n"]
+    times = step_times(small, *OPTIONS.values(), {"use_cudnn": False})
     claim.timed("step", 1000 * times[0], above=0)
     claim.timed("dropout", times[1] / times[0], above=0.9, below=2)
     claim.timed("recurrent", times[2] / times[0], above=1.5)
@@ -178,16 +183,13 @@ def test_a_training_step_of_each(claim, small):
 
 @pytest.mark.gpu
 def test_a_training_step_against_the_memory(claim, small):
-    """What such a step keeps for its gradient (four gates, a cell state and an output for each unit and step of time)
-    can be written and read again at {bandwidth.interval:,.0f} GB/s, as fast as a change of sign reads and writes its
-    values. That alone takes a share of {fast_share:.1%} of the step's time, and with `recurrent_dropout=0.2` of
-    {recurrent_share:.1%}."""
-    size = (
-        {"units": 4, "length": 5, "batch": 4, "n": 2} if small else {"units": 256, "length": 128, "batch": 256, "n": 10}
-    )
+    """If such a step keeps four gates, a cell state and an output for each unit and step of time, then to write and read
+    them once, at the {bandwidth.interval:,.0f} GB/s of a change of sign, takes a share of {fast_share:.1%} of the step's
+    time, and of {recurrent_share:.1%} with `recurrent_dropout=0.2`."""
+    size = SIZES[small]
     kept = keras.ops.ones((size["batch"] * size["length"], 6 * size["units"]))
-    runs = calls(lambda: -kept), fits(**size), fits(**size, recurrent_dropout=0.2)
-    sign, fast, recurrent = race(*runs, rounds=3 if small else 10).T / ((10,), (size["n"],), (size["n"],))
+    sign = race(calls(lambda: -kept), rounds=3 if small else 10)[:, 0] / 10
+    fast, recurrent = step_times(small, {}, {"recurrent_dropout": 0.2})
     claim.timed("bandwidth", 2 * 4 * kept.shape[0] * kept.shape[1] / sign / 1e9, above=0)
     claim.timed("fast_share", sign / fast, above=0, below=1.1)  # nothing is faster than the bytes
     claim.timed("recurrent_share", sign / recurrent, above=0, below=1.1)
