@@ -562,6 +562,7 @@ def pytest_sessionfinish(session, exitstatus):
                     root,
                     slug,
                     evidence.sentence(sentences[test], run["values"]),
+                    test=test,
                     day=day,
                     study=study,
                     runner=runner,

@@ -6,6 +6,7 @@ before the environment's; below 3.0 there is Keras 2, of which claims with `tf_k
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from kb.question import claims, module, slugs
+from kb.question import Problem, claims, clause, module, slugs
 
 ROOT = Path(__file__).parent.parent
 OTHER = {">=": "<", "<": ">="}  # the other side of a bound
@@ -32,13 +33,26 @@ def sides(root: Path) -> dict[str, list[str]]:
     return {beside: found[beside] for beside in sorted(found, key=lambda text: Version(re.split("[<=]+", text)[1]))}
 
 
-def install(wanted: str, folder: Path) -> bool:
-    """Install the newest Keras of a range, else the nightly one; whether there is one at all."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq", "install", "--no-deps", "--upgrade"]
-    nightly = wanted.replace("keras", "keras-nightly") + ".dev0"
-    for asked in ([wanted], ["--pre", nightly]) if ">" in wanted else ([wanted],):
-        if subprocess.run([*pip, "--target", folder, *asked], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+def nearest(beside: str) -> list[list[str]]:
+    """What to ask pip for, one after the other: of versions below a bound the last, of those above it the next."""
+    if "<" in beside:
+        return [[beside]]
+    major, minor = Version(beside.partition(">=")[2]).release[:2]
+    upper = f",<{major}.{minor + 1}"
+    return [[beside + upper], ["--pre", f"{beside.replace('keras', 'keras-nightly')}.dev0{upper}"]]
+
+
+def install(beside: str, folder: Path) -> bool:
+    """Install the Keras that is nearest to a range; whether there is one. Raises `Problem` if pip cannot tell."""
+    shutil.rmtree(folder, ignore_errors=True)  # pip would leave another version's name in it
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "install", "--no-deps"]
+    for asked in nearest(beside):
+        command = [*pip, "--target", str(folder), *asked]
+        run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+        if run.returncode == 0:
             return True
+        if "(from versions: " not in run.stderr or "(from versions: none)" in run.stderr or "<" in beside:
+            raise Problem(f"{beside}: no such Keras could be installed: {clause(run.stderr.strip()[-200:])}.")
     return False
 
 
@@ -47,7 +61,13 @@ def main() -> int:
     status = 0
     for beside, tests in sides(ROOT).items():
         folder = ROOT / ".cache/sides" / beside.replace("<", "-below-").replace(">=", "-from-")
-        if not install(beside, folder):
+        try:
+            there_is_one = install(beside, folder)
+        except Problem as problem:
+            print(problem)
+            status = 1
+            continue
+        if not there_is_one:
             print(f"{beside}: there is no such version yet, so {len(tests)} claims were not asked to fail in it.")
             continue
         version = next(folder.glob("keras*.dist-info")).name.removesuffix(".dist-info").replace("-", " ")

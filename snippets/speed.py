@@ -30,7 +30,7 @@ def race(*runs, rounds=7):
 
 
 def each_step(*makes, n=8, rounds=7):
-    """The seconds of one step of each: of 3n steps less n, in which the start of `fit` cancels out."""
+    """The seconds of one step of each: of 3n steps less n, so that the start of `fit` is out."""
     runs = [make(count) for count in (n, 3 * n) for make in makes]
     few, many = np.split(race(*runs, rounds=rounds), 2, axis=1)
     return (many - few) / (2 * n)

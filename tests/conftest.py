@@ -186,6 +186,7 @@ class Project:
                 seconds=0.1,
                 values=measured.get(c.test, {}),
                 runner=runner,
+                test=c.test,
             )
             for c in claims
         }

@@ -1,8 +1,11 @@
 """Which claims run on which side of their versions."""
 
+import subprocess
+
 import pytest
 
 from kb import sides
+from kb.question import Problem
 
 PROOF = "tests/questions/test_half.py"
 STAY, MISTAKE = (f"{PROOF}::{test}" for test in ("test_half_of_them_stay", "test_the_mistake_keeps_all"))
@@ -32,6 +35,38 @@ def test_versions_come_in_their_order_with_all_their_claims(project):
         ("keras<3.10", [STAY]),
         ("keras>=3.16", [MISTAKE]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("beside", "asked"),
+    [
+        ("keras<3.10", [["keras<3.10"]]),
+        ("keras>=3.6", [["keras>=3.6,<3.7"], ["--pre", "keras-nightly>=3.6.dev0,<3.7"]]),
+    ],
+)
+def test_the_nearest_version_is_asked_for(beside, asked):
+    assert sides.nearest(beside) == asked
+
+
+@pytest.mark.parametrize(
+    ("beside", "said", "there_is_one"),
+    [
+        ("keras>=3.16", "ERROR: no version satisfies keras>=3.16,<3.17 (from versions: 3.15.0, 3.15.1)", False),
+        ("keras>=3.16", "ERROR: no version satisfies keras>=3.16,<3.17 (from versions: none)", None),
+        ("keras>=3.16", "WARNING: Retrying\nERROR: connection refused", None),
+        ("keras<3.4", "ERROR: no version satisfies keras<3.4 (from versions: 3.15.1)", None),
+    ],
+)
+def test_a_version_that_cannot_be_had_is_told_from_one_that_is_not_there(
+    monkeypatch, tmp_path, beside, said, there_is_one
+):
+    answer = subprocess.CompletedProcess([], 1, stderr=said)
+    monkeypatch.setattr(sides.subprocess, "run", lambda *_, **__: answer)
+    if there_is_one is None:
+        with pytest.raises(Problem, match=f"{beside}: no such Keras could be installed: "):
+            sides.install(beside, tmp_path / "keras")
+    else:
+        assert sides.install(beside, tmp_path / "keras") is there_is_one
 
 
 def test_a_version_that_is_not_there_is_said_and_not_run(monkeypatch, capsys):

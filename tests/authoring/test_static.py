@@ -636,12 +636,67 @@ def _swap_claims(record):
     record["claims"]["half"] = dict(zip(names, reversed(claims.values()), strict=True))
 
 
+BOTH = "half.test_half_of_them_stay, half.test_the_mistake_keeps_all"
+
+
+def _without_names(record):
+    """As entries were written before they said whose they are."""
+    for item in record["claims"]["half"].values():
+        del item["of"]
+        item["seal"] = evidence.seal(item)
+
+
 def test_claims_that_changed_places_are_refused(project):
-    """Each entry's seal is whole, since it does not say where the entry lies."""
     project.edit_record(_swap_claims)
-    found = project.problems()
-    says = f"{RECORD}: half.{{}} says another sentence than its claim does: only a run writes a record (`make record`)."
-    assert found == [says.format(test) for test in ("test_half_of_them_stay", "test_the_mistake_keeps_all")]
+    project.refuses(RECORD, f"{BOTH} was recorded as something else: only a run writes a record")
+
+
+def test_claims_that_changed_places_are_known_by_their_sentences(project):
+    project.edit_record(_without_names)
+    assert project.problems() == []
+    project.edit_record(_swap_claims)
+    project.refuses(RECORD, f"{BOTH} says another sentence than its claim does: only a run writes a record")
+
+
+def test_a_claim_of_another_question_is_refused(recorded):
+    """Its files are others, so it would count as old."""
+
+    def change(record):
+        item = record["claims"]["half"]["test_half_of_them_stay"]
+        del item["of"]
+        item["files"] = {name.replace("half", "whole"): digest for name, digest in item["files"].items()}
+        item["seal"] = evidence.seal(item)
+
+    recorded.edit_record(change, "cpu-jax")
+    recorded.refuses(JAX, "half.test_half_of_them_stay was recorded as something else")
+
+
+@pytest.mark.parametrize("runner", ["cpu-jax", "a-gpu-torch"])
+def test_a_claim_that_another_runners_record_lost_is_missed(recorded, runner):
+    recorded.edit_record(lambda record: record["claims"]["half"].pop("test_half_of_them_stay"), runner)
+    recorded.refuses(f"evidence/{runner}.json", "half.test_half_of_them_stay has no record: run `make record Q=half ")
+
+
+@pytest.mark.parametrize("runner", ["cpu-tensorflow", "cpu-jax"])
+def test_a_record_that_was_emptied_is_refused(recorded, runner):
+    recorded.edit_record(lambda record: record["claims"].clear(), runner)
+    recorded.refuses(f"evidence/{runner}.json", "the record holds no claim: run `make record")
+
+
+def test_a_record_of_other_versions_than_are_locked_is_refused(project):
+    project.write("requirements/test.txt", "tensorflow==2.20.0\n")
+    project.record()
+    project.refuses(RECORD, "half ran with tensorflow 2.21.0, and 2.20.0 is locked")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "\\ud800"])
+def test_a_record_that_nobody_can_read_is_one_sentence(project, text):
+    if text[0] == "[":
+        project.write(RECORD, text)
+        project.refuses(RECORD, "this is not a record as a run writes it")
+    else:
+        project.edit(RECORD, "A share of 0.50 of the units stays.", text)
+        project.refuses(RECORD, "half.test_half_of_them_stay was edited by hand")
 
 
 def test_a_program_timed_for_another_question_is_refused(project):
@@ -655,8 +710,8 @@ def test_a_program_timed_for_another_question_is_refused(project):
 
 
 def test_a_question_that_was_never_recorded_is_refused(project):
-    project.edit_record(lambda record: record["claims"].clear())
-    project.refuses(RECORD, "there is no record of half: run `make record Q=half`")
+    project.edit_record(lambda record: record["claims"].update(whole=record["claims"].pop("half")))
+    assert f"{RECORD}: there is no record of half: run `make record Q=half`." in project.problems()
 
 
 def test_a_recorded_question_that_is_gone_is_refused(project):
