@@ -380,9 +380,7 @@ def agree(a: Value, b: Value) -> bool:
 
 
 def _wider(trained: Value) -> tuple[float, float]:
-    """The interval of a trained value, widened: hundreds of pairs are compared, and of so many 95 % intervals some do not
-    overlap by chance alone.
-    """
+    """The interval of a trained value, widened: of hundreds of 95 % ones some do not overlap by chance."""
     half = (trained.high - trained.low) / 2 * WIDER
     return trained.value - half, trained.value + half
 
