@@ -1122,6 +1122,31 @@ def test_a_timed_claim_needs_no_record_of_a_processor(timed):
     assert "test_it_takes_a_while" not in timed.read(RECORD)
 
 
+def test_a_claim_about_a_processor_is_not_asked_of_a_gpu(project):
+    project.edit(PROOF, TEST, f"@pytest.mark.cpu\n{TEST}")
+    project.record()
+    project.record("a-gpu-torch")
+    assert project.problems() == []
+    assert "test_half_of_them_stay" not in project.read(GPU)
+    found = _marks(project)
+    words = [text for _, text in found.of("half", found.claims["half"][0])]
+    assert words == ["Verified on CPU with TensorFlow, 2026-01-01", "About a processor, and not asked of a GPU"]
+
+
+@pytest.mark.parametrize(
+    ("version", "ranges", "holds"),
+    [
+        ("3.15.1", ["keras>=3.10,<3.16"], True),
+        ("3.16.0.dev2026102704", ["keras>=3.10,<3.16"], False),
+        ("3.16.0.dev2026102704", ["keras>=3.16"], True),
+        ("3.9.2", ["keras<3.4", "keras>=3.9"], True),
+        (None, ["keras>=3.0"], False),
+    ],
+)
+def test_a_nightly_build_is_of_the_next_version(version, ranges, holds):
+    assert question.holds_in(ranges, {"keras": version}.get) is holds
+
+
 def test_a_timed_claim_says_that_it_was_not_timed_yet(timed):
     found = _marks(timed)
     claim = found.claims["half"][-1]
