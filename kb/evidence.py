@@ -118,11 +118,11 @@ def load(root: Path, runner: str = DEFAULT) -> dict:
         made = [item for tests in record["claims"].values() for item in tests.values()]
         [Value(**value) for item in made for value in item["values"].values()]
         timed = [item for programs in record.get("programs", {}).values() for item in programs.values()]
-        if not (
-            record.keys() <= {"environment", "claims", "programs"}
-            and all(ENTRY <= item.keys() <= ENTRY | FURTHER for item in made)
-            and all(item.keys() == PROGRAM for item in timed)
-        ):
+        strange = record.keys() - {"environment", "claims", "programs"}
+        strange = strange.union(*(item.keys() - ENTRY - FURTHER for item in made), *(t.keys() - PROGRAM for t in timed))
+        if strange:
+            raise Problem(f"{name}: `{min(strange)}` does not belong in a record as a run writes it: {again}.")
+        if not all(item.keys() >= ENTRY for item in made) or not all(item.keys() >= PROGRAM for item in timed):
             raise KeyError
     except json.JSONDecodeError as error:
         raise Problem(f"{name}:{error.lineno}: the record is not valid JSON: {again}.") from None

@@ -591,8 +591,8 @@ CLAIM = "claims/half/test_half_of_them_stay"
         (_set("claims/half/test_new", None), "this is not a record as a run writes it"),
         (_set(f"{CLAIM}/values/share/colour", "red"), "this is not a record as a run writes it"),
         (lambda record: record.pop("claims"), "this is not a record as a run writes it"),
-        (_set("remarks", "checked by hand"), "this is not a record as a run writes it"),
-        (_set(f"{CLAIM}/remark", "checked by hand"), "this is not a record as a run writes it"),
+        (_set("remarks", "checked by hand"), "`remarks` does not belong in a record as a run writes it"),
+        (_set(f"{CLAIM}/remark", "checked by hand"), "`remark` does not belong in a record as a run writes it"),
         (lambda record: record["claims"]["half"].popitem(), "half.test_the_mistake_keeps_all has no record"),
     ],
 )
